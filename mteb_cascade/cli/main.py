@@ -1,0 +1,116 @@
+"""The command line: parses, calls one function, prints; heavy imports happen inside commands."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mteb_cascade.errors import InputError
+
+app = typer.Typer(
+    name="mteb-cascade",
+    help="Retrieve-and-rerank cascades for MTEB: what a reranker buys, at every depth.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Task = Annotated[str, typer.Option("--task", "-t", help="PythonDocs, the path of a BEIR folder, or a task of mteb.")]
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for result JSON and the figure.")] = Path("results"),
+    seeds: Annotated[int, typer.Option(help="Seeds of the bi-encoder: mean and spread.", min=1)] = 3,
+) -> None:
+    """The main job on real text: train, compose, choose depths, evaluate through mteb. Under 5 minutes on 2 cores."""
+    from mteb_cascade.studies.demo import run
+
+    run(output, seeds=seeds)
+
+
+@app.command()
+def train(
+    name: Annotated[str, typer.Argument(help="A spec with a [training] table.")],
+    seed: Annotated[int | None, typer.Option(help="Instead of the spec's seed.")] = None,
+) -> None:
+    """Train a spec's model; the weights land beside the spec, in models/NAME/."""
+    from mteb_cascade.cli.progress import bar
+    from mteb_cascade.training.train import train as train_model
+
+    with bar(f"training {name}") as progress:
+        folder = train_model(name, seed=seed, progress=progress)
+    typer.echo(str(folder))
+
+
+@app.command()
+def evaluate(
+    names: Annotated[list[str], typer.Argument(help="Models: names of specs, folders or hub ids.")],
+    task: Task,
+    split: Annotated[str, typer.Option(help="Split of the queries.")] = "test",
+    measure: Annotated[
+        list[str] | None, typer.Option("--measure", "-m", help="Such as recall@1, success@1, mrr@10, ndcg@10, judged@10.")
+    ] = None,
+    depth: Annotated[int, typer.Option("-k", help="Documents retrieved for each query.", min=1)] = 1000,
+    relevance_level: Annotated[int | None, typer.Option(help="A grade of at least this is relevant.")] = None,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for one result JSON and run a model.")] = None,
+) -> None:
+    """Retrieve and score with ir-measures: a table of each model's means."""
+    from mteb_cascade.cli.tables import evaluations
+    from mteb_cascade.experiments.evaluate import DEFAULT_MEASURES, evaluate_models
+
+    measures = tuple(measure or DEFAULT_MEASURES)
+    results = evaluate_models(
+        names,
+        task,
+        split=split,
+        measures=measures,
+        k=depth,
+        relevance_level=relevance_level,
+        allow_empty=allow_empty,
+        output=output,
+    )
+    evaluations(results)
+
+
+@app.command()
+def models() -> None:
+    """List the models that specs define here, and what is wrong with broken ones."""
+    from mteb_cascade.cli.tables import catalogue
+
+    catalogue()
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def mteb(context: typer.Context) -> None:
+    """Run mteb's own command with our models and tasks registered, where start-up files are off."""
+    from mteb.cli.build_cli import main as mteb_main
+
+    from mteb_cascade.mteb_plugin.registry import register
+
+    register()
+    sys.argv = ["mteb", *context.args]
+    mteb_main()
+
+
+def one_line(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as one line on stderr."""
+    typer.echo(f"warning: {message}", err=True)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user's is one line and exit code 2."""
+    warnings.showwarning = one_line
+    try:
+        app()
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        raise SystemExit(130) from None

@@ -1,0 +1,159 @@
+"""A BEIR folder as a collection: corpus.jsonl, queries.jsonl, qrels/<split>.tsv."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from mteb_cascade.corpora.collection import Collection, Split
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.errors import InputError
+from mteb_cascade.values.qrels import Qrels
+
+SHOWN = 5
+"""Mistakes of one file that are spelled out; the rest are counted."""
+
+
+def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -> Collection:
+    """Read a BEIR folder; every split that `qrels/` has.
+
+    Judgements of documents or queries that the files do not hold are kept, counted and warned of: such documents stay in
+    denominators and ideal gains.
+
+    Args:
+        folder: Holds corpus.jsonl, queries.jsonl (each may end in .gz) and qrels/<split>.tsv.
+        relevance_level: A grade of at least this is relevant.
+        allow_empty: Accept documents and queries without text.
+
+    Raises:
+        InputError: A file is missing, a line does not parse, an id stands twice, or a text is empty: file and line are named.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: there is no such folder; expected one with corpus.jsonl, queries.jsonl and qrels/")
+    corpus = Corpus.of(*columns(one_file(folder, "corpus.jsonl"), allow_empty))
+    if not len(corpus):
+        raise InputError(f"{folder / 'corpus.jsonl'}: the corpus is empty; expected one JSON object a line")
+    ids, texts, _ = columns(one_file(folder, "queries.jsonl"), allow_empty)
+    text_of = dict(zip(ids, texts, strict=True))
+    files = sorted((folder / "qrels").glob("*.tsv"))
+    if not files:
+        raise InputError(f"{folder / 'qrels'}: holds no <split>.tsv; expected query-id, corpus-id and score, tab-separated")
+    splits = {}
+    for path in files:
+        grades = judgements(path)
+        warn_of_strangers(path, grades, text_of, corpus)
+        kept = tuple(query for query in ids if query in grades)
+        if not kept:
+            raise InputError(f"{path}: judges no query of {folder / 'queries.jsonl'}; do the two belong together?")
+        splits[path.stem] = Split(Queries(kept, tuple(text_of[query] for query in kept)), Qrels(grades, relevance_level))
+    return Collection(folder.name, corpus, splits, revision=corpus.digest)
+
+
+def one_file(folder: Path, name: str) -> Path:
+    """The file of this name, or its .gz.
+
+    Raises:
+        InputError: Neither is there.
+    """
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise InputError(f"{folder / name}: is missing; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/<split>.tsv")
+
+
+def opened(path: Path) -> IO[str]:
+    """A text file, unpacked where it ends in .gz."""
+    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+
+
+def columns(path: Path, allow_empty: bool) -> tuple[list[str], list[str], list[str]]:
+    """Ids, texts and titles of a JSONL file; all its mistakes are named together."""
+    ids: list[str] = []
+    texts: list[str] = []
+    titles: list[str] = []
+    first_line: dict[str, int] = {}
+    mistakes = []
+    with opened(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                mistakes.append(f"{path}: line {number}: is not valid JSON ({error}); mend or remove the line")
+                continue
+            if not isinstance(row, dict) or "_id" not in row or not isinstance(row.get("text"), str):
+                mistakes.append(f"{path}: line {number}: expected an object with '_id' and a string 'text'")
+                continue
+            identity, text, title = str(row["_id"]), row["text"], str(row.get("title") or "")
+            if identity in first_line:
+                mistakes.append(
+                    f"{path}: line {number}: id '{identity}' stands on line {first_line[identity]} already; "
+                    "ids must be unique"
+                )
+            if not text.strip() and not title.strip() and not allow_empty:
+                mistakes.append(
+                    f"{path}: line {number}: '{identity}' has neither title nor text; remove it, or use --allow-empty"
+                )
+            first_line.setdefault(identity, number)
+            ids.append(identity)
+            texts.append(text)
+            titles.append(title)
+    if mistakes:
+        more = [f"{path}: and {len(mistakes) - SHOWN:,} more"] if len(mistakes) > SHOWN else []
+        raise InputError("\n".join([*mistakes[:SHOWN], *more]))
+    return ids, texts, titles
+
+
+def judgements(path: Path) -> dict[str, dict[str, int]]:
+    """{query: {document: grade}} of a qrels file, with or without a header line."""
+    grades: dict[str, dict[str, int]] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, (query, document, grade) in numbered_rows(path, lines):
+            known = grades.setdefault(query, {})
+            if known.get(document, grade) != grade:
+                raise InputError(
+                    f"{path}: line {number}: query '{query}' and document '{document}' are judged {known[document]} "
+                    f"and {grade}; keep one"
+                )
+            known[document] = grade
+    if not grades:
+        raise InputError(f"{path}: holds no judgement; expected lines of query-id, corpus-id and score")
+    return grades
+
+
+def numbered_rows(path: Path, lines: IO[str]) -> Iterator[tuple[int, tuple[str, str, int]]]:
+    """(line number, (query, document, grade)); BEIR's three columns or TREC's four."""
+    for number, line in enumerate(lines, 1):
+        parts = line.rstrip("\n").split("\t") if "\t" in line else line.split()
+        if not any(part.strip() for part in parts):
+            continue
+        if len(parts) == 4:
+            parts = [parts[0], parts[2], parts[3]]
+        try:
+            query, document, grade = parts
+            yield number, (query, document, int(float(grade)))
+        except ValueError:
+            if number == 1:
+                continue
+            raise InputError(
+                f"{path}: line {number}: expected query-id, corpus-id and a whole number, tab-separated; "
+                f"got {line.strip()[:80]!r}"
+            ) from None
+
+
+def warn_of_strangers(path: Path, grades: dict[str, dict[str, int]], queries: dict[str, Any], corpus: Corpus) -> None:
+    """Say how many judged queries and documents the other files do not hold."""
+    documents = list(dict.fromkeys(document for judged in grades.values() for document in judged))
+    unknown = [documents[i] for i in (corpus.rows(documents) < 0).nonzero()[0]]
+    for what, strangers in (("queries", [query for query in grades if query not in queries]), ("documents", unknown)):
+        if strangers:
+            warnings.warn(
+                f"{path}: names {len(strangers):,} {what} that the folder does not hold (such as '{strangers[0]}'); "
+                "their judgements are kept",
+                stacklevel=3,
+            )

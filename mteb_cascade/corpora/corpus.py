@@ -1,0 +1,130 @@
+"""Documents and queries: ids and texts in row order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """N documents.
+
+    Args:
+        ids: Arrow strings [N], each id once.
+        texts: Arrow strings [N], title + " " + text, stripped: what a model reads (mteb's own rule).
+    """
+
+    ids: pa.Array
+    texts: pa.Array
+
+    @classmethod
+    def of(cls, ids: Iterable[str], texts: Iterable[str], titles: Iterable[str | None] | None = None) -> Corpus:
+        """A corpus from columns.
+
+        Raises:
+            ValueError: The columns differ in length, or an id stands twice.
+        """
+        if titles is not None:
+            texts = [
+                f"{title} {text}".strip() if title else text.strip() for title, text in zip(titles, texts, strict=True)
+            ]
+        else:
+            texts = [text.strip() for text in texts]
+        columns = pa.array(ids, pa.large_string()), pa.array(texts, pa.large_string())
+        if len(columns[0]) != len(columns[1]):
+            raise ValueError(f"{len(columns[0])} document ids but {len(columns[1])} texts")
+        corpus = cls(*columns)
+        repeated = corpus.repeated_id()
+        if repeated is not None:
+            raise ValueError(f"document id '{repeated}' stands twice in the corpus; ids must be unique")
+        return corpus
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Corpus({len(self):,} documents)"
+
+    @cached_property
+    def tie(self) -> NDArray[np.int32]:
+        """int32 [N], each id's rank in code-point order (which is UTF-8's byte order)."""
+        rank = np.empty(len(self), np.int32)
+        rank[pc.sort_indices(self.ids).to_numpy()] = np.arange(len(self), dtype=np.int32)
+        return rank
+
+    @cached_property
+    def digest(self) -> str:
+        """xxh3-128 over ids and texts in row order: two corpora with one digest are the same."""
+        return digest_of(zip(self.ids.to_pylist(), self.texts.to_pylist(), strict=True))
+
+    def id_of(self, row: int) -> str:
+        """Id of one row."""
+        return str(self.ids[row].as_py())
+
+    def texts_at(self, rows: NDArray[np.integer] | Sequence[int]) -> list[str]:
+        """Texts of these rows, in their order."""
+        taken: list[str] = self.texts.take(pa.array(rows)).to_pylist()
+        return taken
+
+    def rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
+        """Rows of these ids.
+
+        Returns:
+            int32 [len(ids)], -1 for an id that the corpus does not have.
+        """
+        found = pc.index_in(pa.array(ids, pa.large_string()), value_set=self.ids)
+        return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int32)
+
+    def repeated_id(self) -> str | None:
+        """The first id that stands twice, if any."""
+        counts = pc.value_counts(self.ids)
+        repeated = counts.filter(pc.greater(counts.field("counts"), 1))
+        return str(repeated[0]["values"].as_py()) if len(repeated) else None
+
+
+@dataclass(frozen=True)
+class Queries:
+    """Q queries.
+
+    Args:
+        ids: Q ids.
+        texts: Q texts.
+        context: What the caller knows beside the text (mteb's task metadata, split and subset); most stages ignore it.
+    """
+
+    ids: tuple[str, ...]
+    texts: tuple[str, ...]
+    context: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows(self, rows: Iterable[int]) -> Queries:
+        """The queries at these rows, in this order."""
+        rows = list(rows)
+        return Queries(tuple(self.ids[i] for i in rows), tuple(self.texts[i] for i in rows), self.context)
+
+    @cached_property
+    def digest(self) -> str:
+        """xxh3-128 over ids and texts."""
+        return digest_of(zip(self.ids, self.texts, strict=True))
+
+
+def digest_of(pairs: Iterable[tuple[str, str]]) -> str:
+    """xxh3-128 of (id, text) pairs; lengths are part of it, so no two lists read alike."""
+    state = xxhash.xxh3_128()
+    for pair in pairs:
+        for part in pair:
+            data = part.encode("utf-8", "surrogatepass")
+            state.update(len(data).to_bytes(8, "little"))
+            state.update(data)
+    return state.hexdigest()

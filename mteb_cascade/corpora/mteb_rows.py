@@ -1,0 +1,37 @@
+"""mteb's datasets as our corpus and queries, by mteb's own rules of what a model reads; mteb itself is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mteb_cascade.corpora.corpus import Corpus, Queries
+
+
+def corpus_of(given: Corpus | Any) -> Corpus:
+    """A corpus from ours (as it is) or from a dataset with `id`, `text` and perhaps `title`."""
+    if isinstance(given, Corpus):
+        return given
+    columns = given.column_names
+    return Corpus.of(given["id"], given["text"], given["title"] if "title" in columns else None)
+
+
+def queries_of(given: Queries | Any, context: Mapping[str, Any] | None = None) -> Queries:
+    """Queries from ours or from a dataset with `id`, `text` and perhaps `instruction`.
+
+    A conversation is flattened as mteb does: strings joined with "; ", turns as "role: content".
+    """
+    if isinstance(given, Queries):
+        return given
+    texts = [spoken(text) for text in given["text"]]
+    if "instruction" in given.column_names:
+        pairs = zip(texts, given["instruction"], strict=True)
+        texts = [f"{text} {instruction}" if instruction is not None else text for text, instruction in pairs]
+    return Queries(tuple(given["id"]), tuple(texts), dict(context or {}))
+
+
+def spoken(text: str | Sequence[Any]) -> str:
+    """A query as one string."""
+    if isinstance(text, str):
+        return text
+    return "; ".join(turn if isinstance(turn, str) else f"{turn['role']}: {turn['content']}" for turn in text)

@@ -1,0 +1,25 @@
+"""The one exception that a user is meant to read."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """A mistake in what the user gave: the message says what, where, what was expected, and the remedy.
+
+    The command line prints it as one line and exits with 2.
+    """
+
+
+def suggestion(given: str, known: Iterable[str], what: str = "Known") -> str:
+    """The tail of an error message: what would have been possible, and what was probably meant.
+
+    >>> suggestion("our-rerankr", ["our-bm25", "our-reranker"])
+    "Known: our-bm25, our-reranker. Did you mean 'our-reranker'?"
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(given, known, n=1)
+    listed = ", ".join(known) if known else "none"
+    return f"{what}: {listed}." + (f" Did you mean '{close[0]}'?" if close else "")

@@ -1,0 +1,152 @@
+"""One evaluation: a stage on a split, every measure per query through ir-measures."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.atomic import replaced
+from mteb_cascade.corpora import run_files
+from mteb_cascade.corpora.collection import Collection
+from mteb_cascade.corpora.load import load as load_collection
+from mteb_cascade.errors import InputError
+from mteb_cascade.stages.base import Stage
+from mteb_cascade.stages.load import load
+from mteb_cascade.values.measures import evaluate, mean
+from mteb_cascade.values.run import Run
+
+DEFAULT_MEASURES = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
+LIBRARIES = ("mteb-cascade", "mteb", "sentence-transformers", "torch", "ir-measures")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model reached on a split.
+
+    Args:
+        model: Its name.
+        collection: What it was evaluated on.
+        split: Name of the split.
+        run: Q judged queries.
+        per_query: {measure: float64 [Q]}, NaN where a query has no relevant document.
+        described: The stage as results keep it.
+        fingerprint: The stage's.
+    """
+
+    model: str
+    collection: Collection
+    split: str
+    run: Run
+    per_query: dict[str, NDArray[np.float64]]
+    described: dict[str, Any]
+    fingerprint: str
+
+    @property
+    def means(self) -> dict[str, float]:
+        """trec_eval-compatible means: a query without a relevant document counts as 0."""
+        return {name: float(mean(values)) for name, values in self.per_query.items()}
+
+    @property
+    def title(self) -> str:
+        """What a table of this split is called."""
+        level = self.collection.split(self.split).qrels.relevance_level
+        return f"{self.collection.name}, {self.split}, {len(self.run.query_ids):,} queries, relevant: grade >= {level}"
+
+    @property
+    def caption(self) -> str:
+        """What a reader of recall@1 must know: its maximum, and what was left out of it."""
+        counts = self.collection.split(self.split).qrels.relevant_counts(self.run.query_ids)
+        most = np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean()
+        empty = int((counts == 0).sum())
+        parts = [f"Highest possible recall@1: {most:.3f}."]
+        parts += [f"{empty:,} queries have no relevant document and count as 0."] if empty else []
+        parts += [self.collection.note + "."] if self.collection.note else []
+        return " ".join(parts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Means, the pipeline, digests and versions."""
+        split = self.collection.split(self.split)
+        return {
+            "model": self.model,
+            "pipeline": self.described,
+            "fingerprint": self.fingerprint,
+            "collection": self.collection.name,
+            "split": self.split,
+            "queries": len(self.run.query_ids),
+            "relevance_level": split.qrels.relevance_level,
+            "corpus_digest": self.collection.corpus.digest,
+            "queries_digest": split.queries.digest,
+            "scores": self.means,
+            "versions": versions(),
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides scores."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def evaluate_stage(
+    stage: Stage, collection: Collection, split: str, measures: Sequence[str] = DEFAULT_MEASURES, k: int = 1000
+) -> Evaluation:
+    """Retrieve k documents for every judged query of a split and measure.
+
+    Raises:
+        InputError: A measure is unknown, or the stage's weights are missing.
+    """
+    part = collection.split(split)
+    stage.prepare()
+    stage.index(collection.corpus)
+    try:
+        run = stage.retrieve(part.queries, k)
+    except ValueError as error:
+        raise InputError(f"{stage.label}: {error}") from None
+    if collection.ignore_identical_ids:
+        run = run.without_identical_ids()
+    per_query = evaluate(run, part.qrels, measures)
+    return Evaluation(stage.label, collection, split, run, per_query, stage.described(), stage.fingerprint)
+
+
+def evaluate_models(
+    names: Sequence[str | Stage],
+    task: str | Path,
+    *,
+    split: str = "test",
+    measures: Sequence[str] = DEFAULT_MEASURES,
+    k: int = 1000,
+    relevance_level: int | None = None,
+    allow_empty: bool = False,
+    output: Path | None = None,
+) -> list[Evaluation]:
+    """Evaluate models on one split; all names are looked up before any work is done.
+
+    Args:
+        names: Models by name, folder or hub id, or stages.
+        task: PythonDocs, a BEIR folder, or a task of mteb.
+        split: Split of the queries.
+        measures: Such as recall@10.
+        k: Documents retrieved.
+        relevance_level: A grade of at least this is relevant.
+        allow_empty: Accept documents without text.
+        output: Folder that gets one JSON and one Parquet run a model.
+    """
+    stages = [load(name) for name in names]
+    for stage in stages:
+        stage.prepare()
+    collection = load_collection(task, split, relevance_level=relevance_level, allow_empty=allow_empty)
+    results = [evaluate_stage(stage, collection, split, measures, k) for stage in stages]
+    for result in results if output else ():
+        assert output is not None
+        name = f"{result.model.replace('/', '__')}.{collection.name}.{split}"
+        run_files.write(result.run, output / f"{name}.parquet", name=result.model)
+        with replaced(output / f"{name}.json") as beside:
+            beside.write_text(json.dumps(result.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
+    return results

@@ -1,0 +1,84 @@
+"""Adds our models and tasks to mteb's registries; nothing that mteb has is ever replaced."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from mteb_cascade import spec as specs
+from mteb_cascade.errors import InputError
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+
+MODELS, TASKS = "mteb.models.model_implementations", "mteb.get_tasks"
+
+
+def register() -> None:
+    """Add every spec and task of ours to mteb's registries; calling it again adds what is new."""
+    for name in (MODELS, TASKS):
+        # mteb.get_tasks is also the name of a function that hides the module: ask the import system.
+        importlib.import_module(name)
+        add_to(sys.modules[name])
+
+
+def add_to(module: ModuleType) -> None:
+    """Add to one of mteb's two registry modules, which has just been imported."""
+    if module.__name__ == MODELS:
+        add_models(module.MODEL_REGISTRY)
+    else:
+        add_tasks(module._TASKS_REGISTRY)
+
+
+def add_models(registry: dict[str, ModelMeta]) -> None:
+    """Every spec, under its short name and under org/name; a broken one is there too and says so when it is loaded."""
+    found, errors = specs.catalogue()
+    metas: dict[str, ModelMeta] = {}
+    for short_name, spec in found.items():
+        meta = meta_of(spec)
+        metas[short_name] = meta
+        metas.setdefault(str(meta.name), meta)
+    for error in errors:
+        metas.setdefault(error.path.stem, broken(f"local/{error.path.stem}", str(error)))
+    for name, meta in metas.items():
+        if name not in registry or is_ours(registry[name]):
+            registry[name] = meta
+
+
+def add_tasks(registry: dict[str, Any]) -> None:
+    """Our tasks, findable by name; mteb's own lists stay as they are."""
+    from mteb_cascade.mteb_plugin.tasks import TASKS
+
+    for task in TASKS:
+        registry.setdefault(task.metadata.name, task)
+
+
+def is_ours(meta: ModelMeta) -> bool:
+    """Whether a registry entry was made here."""
+    function = getattr(meta.loader, "func", meta.loader)
+    return str(getattr(function, "__module__", "")).startswith("mteb_cascade.")
+
+
+def meta_of(spec: specs.Spec) -> ModelMeta:
+    """The spec's ModelMeta; one whose loader names the mistakes where there are any."""
+    from mteb_cascade.mteb_plugin.loader import loaded
+    from mteb_cascade.stages.load import build
+    from mteb_cascade.stages.model_meta import model_meta_of
+
+    try:
+        meta = model_meta_of(build(spec, fetch=False))
+    except (InputError, OSError) as error:
+        return broken(spec.name, str(error))
+    return meta.model_copy(update={"loader": loaded})
+
+
+def broken(name: str, reason: str) -> ModelMeta:
+    """A model that says what is wrong with it when it is loaded."""
+    from mteb.models.model_meta import ModelMeta
+
+    from mteb_cascade.mteb_plugin.loader import refused
+
+    return ModelMeta.create_empty({"name": name, "loader": partial(refused, reason=reason)})

@@ -1,0 +1,232 @@
+"""A stage scores candidates; one that retrieves finds them too; every stage is an mteb search model."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
+from mteb_cascade.errors import InputError
+from mteb_cascade.spec import Spec
+from mteb_cascade.stages.files import digests
+from mteb_cascade.values.run import PAD, Run
+
+if TYPE_CHECKING:
+    from mteb.models import ModelMeta
+
+PAIR_LIMIT = 5_000_000
+"""Query-document pairs that full-corpus scoring takes on without being asked."""
+
+SERVING = {"serving": True}
+"""Marks a field that changes how fast a stage is, not what it scores: it stays out of the fingerprint."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Stage(ABC):
+    """Scores (query, document) pairs. A subclass needs `score`; its dataclass fields are the keys of its spec.
+
+    Args:
+        name: `org/name` under which mteb files results.
+        device: Torch device of stages that have one; None chooses.
+        pair_limit: Pairs that full-corpus scoring may take on.
+    """
+
+    kind: ClassVar[str] = ""
+    pointwise: ClassVar[bool] = True
+    """Whether a score depends on its (query, document) alone: such a stage can be swept in one pass."""
+
+    name: str = field(default="", metadata=SERVING)
+    device: str | None = field(default=None, metadata=SERVING, repr=False)
+    pair_limit: int = field(default=PAIR_LIMIT, metadata=SERVING, repr=False)
+    spec: Spec | None = field(default=None, metadata=SERVING, repr=False)
+
+    def __post_init__(self) -> None:
+        self._corpus: Corpus | None = None
+        self._lock = threading.RLock()
+        self._model_meta: ModelMeta | None = None
+
+    def index(self, corpus: Corpus | Any, **context: Any) -> None:
+        """Take the corpus to retrieve from: ours or mteb's dataset. Work starts when something is asked of it."""
+        corpus = corpus_of(corpus)
+        if self._corpus is None or self._corpus.digest != corpus.digest:
+            self._corpus = corpus
+
+    def prepare(self) -> None:
+        """Load what scoring needs, so that missing weights are named before any work is done."""
+
+    @property
+    def corpus(self) -> Corpus:
+        """The corpus that `index` was given."""
+        if self._corpus is None:
+            raise InputError(f"{self.label} has no corpus yet: call index(corpus) before retrieve")
+        return self._corpus
+
+    @property
+    def label(self) -> str:
+        """What messages call this stage."""
+        return self.spec.short_name if self.spec else (self.name or self.kind)
+
+    @abstractmethod
+    def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """Score every candidate.
+
+        Args:
+            queries: Q queries.
+            candidates: Their documents [Q, K], -1 at pads; `candidates.corpus` holds the texts.
+
+        Returns:
+            float32 [Q, K], aligned with `candidates.docs`; -inf at pads and at what cannot be scored.
+        """
+
+    def retrieve(self, queries: Queries, k: int) -> Run:
+        """The k best documents of the indexed corpus for each query, here by scoring all of it in blocks.
+
+        Raises:
+            InputError: That would be more than `pair_limit` pairs.
+        """
+        size = len(self.corpus)
+        pairs = len(queries) * size
+        if pairs > self.pair_limit:
+            raise InputError(
+                f"{self.label} would have to score the whole corpus: {len(queries):,} queries x {size:,} documents = "
+                f"{pairs:,} pairs, over the limit of {self.pair_limit:,}. Put a first stage before it in a cascade, "
+                f"or allow it with pair_limit = {pairs}"
+            )
+        block = max(1, 1_000_000 // max(size, 1))
+        everything = np.arange(size, dtype=np.int32)[None, :]
+        runs = []
+        for start in range(0, len(queries), block):
+            part = queries.rows(range(start, min(start + block, len(queries))))
+            docs = np.repeat(everything, len(part), axis=0)
+            candidates = Run(part.ids, self.corpus, docs, np.zeros(docs.shape, np.float32))
+            runs.append(self.rank(part, candidates).cut(k))
+        return stacked(runs, queries, self.corpus)
+
+    def rank(self, queries: Queries, candidates: Run) -> Run:
+        """The candidates sorted by `score`."""
+        return Run.ranked(queries.ids, candidates.corpus, candidates.docs, self.score(queries, candidates))
+
+    # Identity ------------------------------------------------------------------------------------------------------
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The fields that decide scores, as JSON values, those at their defaults included."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if not f.metadata.get("serving")}
+
+    def described(self) -> dict[str, Any]:
+        """Kind and score-relevant options: what results keep of a stage."""
+        return {"kind": self.kind, **self.options}
+
+    def files(self) -> Sequence[Path]:
+        """Files that loading reads, for the fingerprint."""
+        return ()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over kind, options and the digest of every file that loading reads; loads no model.
+
+        A kind of the user's own adds its class's source.
+        """
+        content = {**self.described(), "files": digests(self.files())}
+        if not type(self).__module__.startswith("mteb_cascade."):
+            content["code"] = inspect.getsource(type(self))
+        return hash_of(content)
+
+    # mteb's SearchProtocol ----------------------------------------------------------------------------------------
+
+    def search(
+        self,
+        queries: Queries | Any,
+        *,
+        top_k: int,
+        top_ranked: Mapping[str, Sequence[str]] | None = None,
+        **context: Any,
+    ) -> dict[str, dict[str, float]]:
+        """mteb's search: {query: {document: score}} for every query, {} where nothing was found.
+
+        Args:
+            queries: Our queries or mteb's dataset.
+            top_k: Documents to return.
+            top_ranked: A Reranking task's candidates; without it the indexed corpus is searched.
+            **context: mteb's task metadata, split, subset and encode options.
+        """
+        queries = queries_of(queries, context)
+        if top_ranked is None:
+            return self.retrieve(queries, top_k).cut(top_k).as_dict()
+        candidates = candidates_of(queries, self.corpus, top_ranked)
+        return self.rank(queries, candidates).cut(top_k).as_dict()
+
+    @property
+    def mteb_model_meta(self) -> ModelMeta:
+        """What mteb knows of this stage, made on demand."""
+        if self._model_meta is None:
+            from mteb_cascade.stages.model_meta import model_meta_of
+
+            self._model_meta = model_meta_of(self)
+        return self._model_meta
+
+    @mteb_model_meta.setter
+    def mteb_model_meta(self, meta: ModelMeta) -> None:
+        # mteb assigns what its registry held; the weights may have been trained or fetched since.
+        self._model_meta = meta.model_copy(update={"revision": self.fingerprint})
+
+
+def hash_of(value: Any) -> str:
+    """SHA-256 of a JSON value, keys sorted."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def cells(candidates: Run) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Row and column of every candidate, pads left out: the pairs to score, query by query."""
+    return np.nonzero(candidates.docs != PAD)
+
+
+def scattered(candidates: Run, values: Any) -> NDArray[np.float32]:
+    """Values in the order of `cells` as float32 [Q, K], -inf at pads."""
+    scores = np.full(candidates.docs.shape, -np.inf, np.float32)
+    scores[cells(candidates)] = values
+    return scores
+
+
+def candidates_of(queries: Queries, corpus: Corpus, ranked: Mapping[str, Sequence[str]]) -> Run:
+    """Lists of document ids as candidates with score 0, in their order.
+
+    Raises:
+        InputError: A list names a document that the corpus does not have.
+    """
+    lists = [list(dict.fromkeys(ranked.get(query, ()))) for query in queries.ids]
+    docs = np.full((len(lists), max(map(len, lists), default=0)), PAD, np.int32)
+    for row, ids in enumerate(lists):
+        found = corpus.rows(ids)
+        if (found == PAD).any():
+            missing = ids[int(np.argmin(found))]
+            raise InputError(f"candidate '{missing}' of query '{queries.ids[row]}' is not in the corpus")
+        docs[row, : len(ids)] = found
+    return Run(queries.ids, corpus, docs, np.where(docs == PAD, -np.inf, 0).astype(np.float32))
+
+
+def stacked(runs: Sequence[Run], queries: Queries, corpus: Corpus) -> Run:
+    """Runs of consecutive queries as one, padded to the widest."""
+    if not runs:
+        return Run.empty(queries.ids, corpus)
+    columns = max(run.depth for run in runs)
+    runs = [run.widened(columns) for run in runs]
+    return Run(
+        queries.ids, corpus, np.concatenate([run.docs for run in runs]), np.concatenate([run.scores for run in runs])
+    )
+
+
+def required_fields(kind: type[Stage]) -> list[str]:
+    """Names of the fields that have no default."""
+    return [f.name for f in fields(kind) if f.default is MISSING and f.default_factory is MISSING]

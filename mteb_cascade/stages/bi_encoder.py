@@ -1,0 +1,177 @@
+"""Bi-encoders: one vector a text, exact search by inner product."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.corpora.mteb_rows import spoken
+from mteb_cascade.errors import InputError
+from mteb_cascade.stages.base import cells, scattered, stacked
+from mteb_cascade.stages.exact import best
+from mteb_cascade.stages.model_stage import ModelStage
+from mteb_cascade.values.run import PAD, Run
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+QUERY_BLOCK, DOCUMENT_BLOCK = 1_024, 16_384
+
+
+class DocumentVectors:
+    """Vectors of a corpus, each document encoded when it is first asked for.
+
+    Args:
+        corpus: N documents.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.known = np.zeros(len(corpus), bool)
+        self.values: NDArray[np.float32] | None = None
+
+    def at(self, rows: NDArray[np.integer], encode: Any) -> NDArray[np.float32]:
+        """float32 [len(rows), d]; what is missing is encoded by `encode(texts)`."""
+        missing = np.unique(rows[~self.known[rows]])
+        if len(missing) or self.values is None:
+            encoded = encode(self.corpus.texts_at(missing))
+            if self.values is None:
+                self.values = np.empty((len(self.corpus), encoded.shape[1]), np.float32)
+            self.values[missing] = encoded
+            self.known[missing] = True
+        return self.values[rows]
+
+
+@dataclass(kw_only=True, eq=False)
+class BiEncoder(ModelStage):
+    """Any SentenceTransformer model, by cosine, inner product, Euclidean or Manhattan distance as it was trained.
+
+    Scores are computed in float64 and kept as float32, so that they depend on the two vectors alone and not on what else
+    is in the block: equal vectors tie exactly, and restricting to candidates gives the same scores as searching everything.
+
+    Args:
+        query_prompt: Put before a query; None takes the model's own prompt.
+        document_prompt: Put before a document; None takes the model's own prompt.
+    """
+
+    kind: ClassVar[str] = "bi-encoder"
+
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._vectors: DocumentVectors | None = None
+
+    def load(self, folder: Path) -> SentenceTransformer:
+        """The SentenceTransformer in this folder."""
+        from sentence_transformers import SentenceTransformer
+
+        network = SentenceTransformer(str(folder), **self.loading())
+        if self.max_length is not None:
+            network.max_seq_length = self.max_length
+        return network
+
+    def encode_queries(self, texts: list[str]) -> NDArray[np.float32]:
+        """float32 [len(texts), d]."""
+        return self._unit(self.network.encode_query(texts, **self._encoding(self.query_prompt)))
+
+    def encode_documents(self, texts: list[str]) -> NDArray[np.float32]:
+        """float32 [len(texts), d]."""
+        return self._unit(self.network.encode_document(texts, **self._encoding(self.document_prompt)))
+
+    def _encoding(self, prompt: str | None) -> dict[str, Any]:
+        options: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": False, "convert_to_numpy": True}
+        return options if prompt is None else {**options, "prompt": prompt}
+
+    def _unit(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Vectors of length 1 where the model compares by cosine; as they are elsewhere."""
+        vectors = np.asarray(vectors, np.float32).reshape(len(vectors), -1)
+        if self.network.similarity_fn_name != "cosine":
+            return vectors
+        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+        return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+
+    def _vectors_of(self, corpus: Corpus) -> DocumentVectors:
+        with self._lock:
+            if self._vectors is None or self._vectors.corpus.digest != corpus.digest:
+                self._vectors = DocumentVectors(corpus)
+            return self._vectors
+
+    def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        with self._lock:
+            return self._vectors_of(corpus).at(rows, self.encode_documents)
+
+    def compare(self, queries: NDArray[np.float32], documents: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [Q, n], the score of every query vector [Q, d] with every document vector [n, d]."""
+        left, right = queries.astype(np.float64), documents.astype(np.float64)
+        measure = self.network.similarity_fn_name
+        if measure in ("cosine", "dot"):
+            return (left @ right.T).astype(np.float32)
+        import torch
+
+        power = {"euclidean": 2.0, "manhattan": 1.0}[measure]
+        distance = torch.cdist(
+            torch.from_numpy(left), torch.from_numpy(right), p=power, compute_mode="donot_use_mm_for_euclid_dist"
+        )
+        return (-distance).numpy().astype(np.float32)
+
+    def retrieve(self, queries: Queries, k: int) -> Run:
+        """The k nearest documents by exact search, in blocks."""
+        corpus = self.corpus
+        vectors = self.encode_queries(list(queries.texts))
+        runs = []
+        for start in range(0, len(queries), QUERY_BLOCK):
+            part = slice(start, start + QUERY_BLOCK)
+            runs.append(best(queries.ids[part], corpus, self._blocks(corpus, vectors[part]), k))
+        return stacked(runs, queries, corpus)
+
+    def _blocks(self, corpus: Corpus, vectors: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        for first in range(0, len(corpus), DOCUMENT_BLOCK):
+            rows = np.arange(first, min(first + DOCUMENT_BLOCK, len(corpus)))
+            yield first, self.compare(vectors, self._documents(corpus, rows))
+
+    def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """Similarity of every candidate; encodes only documents that are not encoded yet."""
+        rows, columns = cells(candidates)
+        if not len(rows):
+            return scattered(candidates, ())
+        vectors = self.encode_queries(list(queries.texts))
+        self._documents(candidates.corpus, np.unique(candidates.docs[rows, columns]))
+        scores = np.full(candidates.docs.shape, -np.inf, np.float32)
+        for row, docs in enumerate(candidates.docs):
+            found = docs != PAD
+            if found.any():
+                documents = self._documents(candidates.corpus, docs[found])
+                scores[row, found] = self.compare(vectors[row : row + 1], documents)[0]
+        return scores
+
+    # mteb's EncoderProtocol ---------------------------------------------------------------------------------------
+
+    def encode(self, inputs: Iterable[Any], *, prompt_type: Any = None, **context: Any) -> NDArray[np.float32]:
+        """mteb's encode: vectors of a data loader's texts, as queries or as documents by `prompt_type`.
+
+        A task that names no side (clustering, STS) gets the query side, as sentence-transformers has it.
+        """
+        texts = [spoken(text) for batch in inputs for text in batch["text"]]
+        if not texts:
+            raise InputError(f"{self.label}: nothing to encode")
+        side = getattr(prompt_type, "value", prompt_type)
+        return self.encode_documents(texts) if side == "document" else self.encode_queries(texts)
+
+    def similarity(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
+        """[n, m], every pair."""
+        similarity: torch.Tensor = self.network.similarity(embeddings1, embeddings2)
+        return similarity
+
+    def similarity_pairwise(self, embeddings1: Any, embeddings2: Any) -> torch.Tensor:
+        """[n], matching rows."""
+        similarity: torch.Tensor = self.network.similarity_pairwise(embeddings1, embeddings2)
+        return similarity

@@ -1,0 +1,140 @@
+"""BM25 by bm25s, stemmed by PyStemmer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.errors import InputError, suggestion
+from mteb_cascade.stages.base import Stage, stacked
+from mteb_cascade.stages.exact import best
+from mteb_cascade.values.run import PAD, Run
+
+if TYPE_CHECKING:
+    import bm25s
+
+CELLS = 16_000_000
+"""Query-document scores held at once."""
+
+STOP_WORD_LISTS = {
+    "english": "STOPWORDS_EN",
+    "german": "STOPWORDS_GERMAN",
+    "dutch": "STOPWORDS_DUTCH",
+    "french": "STOPWORDS_FRENCH",
+    "spanish": "STOPWORDS_SPANISH",
+    "portuguese": "STOPWORDS_PORTUGUESE",
+    "italian": "STOPWORDS_ITALIAN",
+    "russian": "STOPWORDS_RUSSIAN",
+    "swedish": "STOPWORDS_SWEDISH",
+    "norwegian": "STOPWORDS_NORWEGIAN",
+}
+
+
+@dataclass(kw_only=True, eq=False)
+class BM25(Stage):
+    """BM25 as Lucene computes it (Kamphuis et al. 2020, "Which BM25 Do You Mean?").
+
+    A document that shares no word with the query scores 0 and is not returned: there is no evidence for it.
+
+    Args:
+        k1: Saturation of term frequency.
+        b: Length normalisation, 0 to 1.
+        language: A PyStemmer language, or "none" for no stemming.
+        stop_words: "language" (bm25s's list for the language; none where it has none), "none", or a list of words.
+    """
+
+    kind: ClassVar[str] = "bm25"
+
+    k1: float = 1.5
+    b: float = 0.75
+    language: str = "english"
+    stop_words: str | list[str] = "language"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        import Stemmer
+
+        languages = ["none", *Stemmer.algorithms()]
+        if self.language not in languages:
+            raise InputError(f"language: '{self.language}' has no stemmer. {suggestion(self.language, languages)}")
+        if isinstance(self.stop_words, str) and self.stop_words not in ("language", "none"):
+            raise InputError(f"stop_words: expected 'language', 'none' or a list of words, got '{self.stop_words}'")
+        if self.k1 < 0 or not 0 <= self.b <= 1:
+            raise InputError(f"expected k1 >= 0 and 0 <= b <= 1, got k1 = {self.k1} and b = {self.b}")
+        self._built: tuple[str, bm25s.BM25] | None = None
+
+    def tokens(self, texts: list[str], progress: bool = False) -> list[list[str]]:
+        """Lower-cased words of two and more letters, without stop words, stemmed."""
+        import bm25s
+        import Stemmer
+
+        stemmer = None if self.language == "none" else Stemmer.Stemmer(self.language)
+        split: list[list[str]] = bm25s.tokenize(
+            texts, stopwords=self._stop_list(), stemmer=stemmer, return_ids=False, show_progress=progress
+        )
+        return split
+
+    def _stop_list(self) -> list[str]:
+        from bm25s import tokenization
+
+        if not isinstance(self.stop_words, str):
+            return list(self.stop_words)
+        if self.stop_words == "none" or self.language not in STOP_WORD_LISTS:
+            return []
+        return list(getattr(tokenization, STOP_WORD_LISTS[self.language]))
+
+    def _index_of(self, corpus: Corpus) -> bm25s.BM25 | None:
+        """The inverted index, built on first use; None where the corpus holds no word."""
+        import bm25s
+
+        with self._lock:
+            if self._built is None or self._built[0] != corpus.digest:
+                tokens = self.tokens(corpus.texts.to_pylist())
+                index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene", backend="numpy") if any(tokens) else None
+                if index is not None:
+                    index.index(tokens, show_progress=False)
+                self._built = (corpus.digest, index)
+            return self._built[1]
+
+    def _scores(self, texts: tuple[str, ...], corpus: Corpus) -> NDArray[np.float32]:
+        """float32 [len(texts), N], the score of every document."""
+        index = self._index_of(corpus)
+        scores = np.zeros((len(texts), len(corpus)), np.float32)
+        if index is not None and texts:
+            for row, words in enumerate(self.tokens(list(texts))):
+                known = [word for word in words if word in index.vocab_dict]
+                if known:
+                    scores[row] = index.get_scores(known)
+        return scores
+
+    def _blocks(self, queries: Queries, corpus: Corpus) -> list[range]:
+        size = max(1, CELLS // max(len(corpus), 1))
+        return [range(start, min(start + size, len(queries))) for start in range(0, len(queries), size)]
+
+    def retrieve(self, queries: Queries, k: int) -> Run:
+        """The k best documents that share a word with the query."""
+        runs = []
+        for rows in self._blocks(queries, self.corpus):
+            part = queries.rows(rows)
+            scores = self._scores(part.texts, self.corpus)
+            scores[scores <= 0] = -np.inf
+            runs.append(best(part.ids, self.corpus, [(0, scores)], k))
+        return stacked(runs, queries, self.corpus)
+
+    def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """BM25 of every candidate, 0 where no word is shared."""
+        found = np.full(candidates.docs.shape, -np.inf, np.float32)
+        for rows in self._blocks(queries, candidates.corpus):
+            scores = self._scores(queries.texts[rows.start : rows.stop], candidates.corpus)
+            docs = candidates.docs[rows.start : rows.stop]
+            values = np.take_along_axis(scores, np.maximum(docs, 0), axis=1)
+            found[rows.start : rows.stop] = np.where(docs == PAD, -np.inf, values)
+        return found
+
+    def described(self) -> dict[str, Any]:
+        """The options, with the stop words themselves."""
+        return {**super().described(), "stop_words": self._stop_list()}

@@ -1,0 +1,189 @@
+"""A cascade: a first stage retrieves, each further stage reorders the head of what it received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.errors import InputError
+from mteb_cascade.stages.base import Stage, cells, hash_of
+from mteb_cascade.values.fusion import rerank
+from mteb_cascade.values.lookup import looked_up
+from mteb_cascade.values.run import PAD, Run
+
+Depth = int | NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One reranking step.
+
+    Args:
+        stage: What scores; a stage or a model's name.
+        depth: Candidates it scores, from the top; 0 leaves the ranking untouched.
+        blend: b in score + b * score before, both raw; chosen on development queries.
+    """
+
+    stage: Stage
+    depth: int
+    blend: float = 0.0
+
+    def __init__(self, stage: Stage | str, depth: int, blend: float = 0.0) -> None:
+        from mteb_cascade.stages.load import load
+
+        object.__setattr__(self, "stage", load(stage))
+        object.__setattr__(self, "depth", depth)
+        object.__setattr__(self, "blend", blend)
+        if depth < 0:
+            raise InputError(f"depth: expected 0 or more, got {depth}")
+        if not np.isfinite(blend):
+            raise InputError(f"blend: expected a finite number, got {blend}")
+
+
+class Cascade(Stage):
+    """A first stage and the steps that rerank it; itself a stage.
+
+    >>> from mteb_cascade.stages.bm25 import BM25
+    >>> Cascade(BM25(), Step(BM25(k1=0.9), depth=20))
+    Cascade(BM25(k1=1.5, b=0.75), Step(BM25(k1=0.9, b=0.75), depth=20))
+
+    Args:
+        first: The stage that retrieves; a stage or a model's name.
+        *steps: Reranking steps; depths do not grow.
+    """
+
+    kind: ClassVar[str] = "cascade"
+    pointwise: ClassVar[bool] = False
+
+    def __init__(self, first: Stage | str, *steps: Step, **base: Any) -> None:
+        from mteb_cascade.stages.load import load
+
+        super().__init__(**base)
+        self.first = load(first)
+        self.steps = steps
+        check_depths([step.depth for step in steps])
+
+    def __repr__(self) -> str:
+        steps = [
+            f"Step({step.stage!r}, depth={step.depth}{f', blend={step.blend:g}' if step.blend else ''})"
+            for step in self.steps
+        ]
+        return f"Cascade({', '.join([repr(self.first), *steps])})"
+
+    def __iter__(self) -> Iterator[Stage]:
+        yield self.first
+        for step in self.steps:
+            yield step.stage
+
+    def __len__(self) -> int:
+        return 1 + len(self.steps)
+
+    def __getitem__(self, position: int) -> Stage:
+        return list(self)[position]
+
+    @property
+    def depths(self) -> list[int]:
+        """Depth of each step."""
+        return [step.depth for step in self.steps]
+
+    def at(self, *depths: int, blends: Sequence[float] | None = None) -> Cascade:
+        """The same stages at other depths, and other blends where given: another cascade with another fingerprint.
+
+        Raises:
+            InputError: Their number is not that of the steps.
+        """
+        blends = [step.blend for step in self.steps] if blends is None else list(blends)
+        if not len(depths) == len(blends) == len(self.steps):
+            raise InputError(
+                f"{self.label} has {len(self.steps)} steps; got {len(depths)} depths and {len(blends)} blends"
+            )
+        steps = [Step(step.stage, d, b) for step, d, b in zip(self.steps, depths, blends, strict=True)]
+        other = Cascade(self.first, *steps, name=self.name, device=self.device, spec=self.spec)
+        other._corpus = self._corpus
+        return other
+
+    def prepare(self) -> None:
+        """Load every stage."""
+        for stage in self:
+            stage.prepare()
+
+    def index(self, corpus: Corpus | Any, **context: Any) -> None:
+        """Hand the corpus to the first stage; the others read it from their candidates."""
+        super().index(corpus)
+        self.first.index(self.corpus, **context)
+
+    def trace(self, queries: Queries, k: int, depths: Sequence[Depth] | None = None) -> list[Run]:
+        """The run after each stage.
+
+        Args:
+            queries: Q queries.
+            k: Columns wanted at the end.
+            depths: One depth a step, an int or int [Q] (a depth of each query's own); the steps' own by default.
+
+        Returns:
+            One run a stage, each of max(k, every depth) columns or fewer; real scores in the head, placeholders in the tail.
+        """
+        depths = self.depths if depths is None else list(depths)
+        check_depths(depths, len(self.steps))
+        pool = max([k, *(int(np.max(depth, initial=0)) for depth in depths)])
+        return self._reranked(queries, self.first.retrieve(queries, pool), depths)
+
+    def _reranked(self, queries: Queries, run: Run, depths: Sequence[Depth]) -> list[Run]:
+        runs = [run]
+        for step, depth in zip(self.steps, depths, strict=True):
+            head = run.cut(int(np.max(depth, initial=0)))
+            beyond = np.arange(head.depth)[None, :] >= np.broadcast_to(depth, len(queries))[:, None]
+            wanted = head.without(beyond)
+            scores = np.full(run.docs.shape, -np.inf, np.float32)
+            if len(cells(wanted)[0]):
+                scores[:, : head.depth] = step.stage.score(queries, wanted)
+            run = rerank(run, scores, depth, step.blend)
+            runs.append(run)
+        return runs
+
+    def retrieve(self, queries: Queries, k: int) -> Run:
+        """The last run of the trace, cut to k."""
+        return self.trace(queries, k)[-1].cut(k)
+
+    def rank(self, queries: Queries, candidates: Run) -> Run:
+        """The candidates ranked by the first stage, then by each step."""
+        return self._reranked(queries, self.first.rank(queries, candidates), self.depths)[-1]
+
+    def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """The scores that `rank` gives, put back into the candidates' order."""
+        ranked = self.rank(queries, candidates)
+        found = looked_up(ranked, candidates, np.full(len(queries), -np.inf))
+        return np.where(candidates.docs == PAD, -np.inf, found).astype(np.float32)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The first stage and the steps."""
+        steps = [
+            {"stage": step.stage.described(), "depth": step.depth, "blend": step.blend} for step in self.steps
+        ]
+        return {"stage": [{"stage": self.first.described()}, *steps]}
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the stages' fingerprints, depths and blends."""
+        steps = [[step.stage.fingerprint, step.depth, step.blend] for step in self.steps]
+        return hash_of({"kind": self.kind, "first": self.first.fingerprint, "steps": steps})
+
+
+def check_depths(depths: Sequence[Depth], steps: int | None = None) -> None:
+    """Raise InputError where the depths are not one a step, are negative, or grow from step to step."""
+    if steps is not None and len(depths) != steps:
+        raise InputError(f"expected one depth a step, {steps} of them, got {len(depths)}")
+    for number, depth in enumerate(depths):
+        if np.min(depth, initial=0) < 0:
+            raise InputError(f"depth of step {number + 1}: expected 0 or more, got {np.min(depth)}")
+        if number and np.any(np.asarray(depth) > np.asarray(depths[number - 1])):
+            raise InputError(
+                f"depths do not grow from step to step, but step {number + 1} wants more than the {depths[number - 1]} "
+                f"of the step before: {depth}"
+            )

@@ -1,0 +1,88 @@
+"""Cross-encoders: one score a pair, as a raw logit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.corpus import Queries
+from mteb_cascade.errors import InputError
+from mteb_cascade.spec import shown
+from mteb_cascade.stages.base import cells, scattered
+from mteb_cascade.stages.model_stage import ModelStage
+from mteb_cascade.stages.weights import MODULE_KEY, read_json
+from mteb_cascade.values.run import Run
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder as Network
+
+
+@dataclass(kw_only=True, eq=False)
+class CrossEncoder(ModelStage):
+    """Any sentence-transformers CrossEncoder with one label, or a pair-scoring module of ours.
+
+    Scores are logits: no sigmoid, which would collapse the best ones into ties.
+    """
+
+    kind: ClassVar[str] = "cross-encoder"
+
+    def load(self, folder: Path) -> Any:
+        """The model in this folder.
+
+        Raises:
+            InputError: Its head is newly initialised, or it has several labels.
+        """
+        if read_json(folder / "config.json").get(MODULE_KEY):
+            from mteb_cascade.stages.modules import load_module
+
+            return load_module(folder, self.device)
+        from sentence_transformers import CrossEncoder as Network
+
+        options = self.loading()
+        if self.max_length is not None:
+            options["max_length"] = self.max_length
+        network = Network(str(folder), **options)
+        new = untrained_head(network, folder)
+        if new:
+            raise InputError(
+                f"{self.what}: the head of {shown(folder)} is newly initialised ({', '.join(new)} not in its weights), "
+                "so its scores would be random. Train it, or name a model that was trained as a reranker"
+            )
+        if network.num_labels != 1:
+            raise InputError(
+                f"{self.what}: {shown(folder)} has {network.num_labels} labels; a reranker needs one, its relevance"
+            )
+        return network
+
+    def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """Logit of every candidate; sorted by length inside, so little is padded."""
+        rows, columns = cells(candidates)
+        if not len(rows):
+            return scattered(candidates, ())
+        import torch
+
+        documents = candidates.corpus.texts_at(candidates.docs[rows, columns])
+        pairs = [(queries.texts[row], document) for row, document in zip(rows, documents, strict=True)]
+        logits = self.network.predict(
+            pairs, batch_size=self.batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
+        )
+        return scattered(candidates, np.asarray(logits, np.float32))
+
+
+def untrained_head(network: Network, folder: Path) -> list[str]:
+    """Names of head parameters that the folder's weight files do not hold; transformers makes those up at random."""
+    from safetensors import safe_open
+
+    body = getattr(network[0], "auto_model", None)
+    if body is None or not hasattr(body, "base_model_prefix"):
+        return []
+    stored: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            stored.update(file.keys())
+    inside = f"{body.base_model_prefix}."
+    return [name for name, _ in body.named_parameters() if not name.startswith(inside) and name not in stored]

@@ -1,0 +1,69 @@
+"""Exact top k from blocks of scores, where a cut never splits a tie by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.values.run import PAD, Run
+
+
+def best(
+    query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, NDArray[np.float32]]], k: int
+) -> Run:
+    """The k best documents of each query.
+
+    Args:
+        query_ids: Q ids.
+        corpus: What the blocks are columns of.
+        blocks: (first row of the corpus, scores [Q, n] of n consecutive documents). -inf is "no evidence": never returned.
+        k: Columns wanted, >= 1.
+
+    Returns:
+        A run of at most k columns; documents that tie at the cut are chosen by id, as everywhere.
+    """
+    docs = np.empty((len(query_ids), 0), np.int32)
+    scores = np.empty((len(query_ids), 0), np.float32)
+    for first, block in blocks:
+        found = at_least_kth(block, k)
+        inside = found != PAD
+        block = np.where(inside, np.take_along_axis(block, np.where(inside, found, 0), axis=1), np.float32(-np.inf))
+        docs = np.hstack([docs, np.where(inside, found + np.int32(first), PAD).astype(np.int32)])
+        scores = np.hstack([scores, block])
+        kept = at_least_kth(scores, k)
+        inside = kept != PAD
+        kept = np.where(inside, kept, 0)
+        docs = np.where(inside, np.take_along_axis(docs, kept, axis=1), PAD).astype(np.int32)
+        scores = np.where(inside, np.take_along_axis(scores, kept, axis=1), np.float32(-np.inf))
+    return Run.ranked(query_ids, corpus, docs, scores).cut(k)
+
+
+def at_least_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.int32]:
+    """Columns of every score that is at least the row's k-th largest, ties included, -inf never.
+
+    Args:
+        scores: [Q, n].
+        k: >= 1.
+
+    Returns:
+        int32 [Q, m], columns in ascending order, -1 pads the end of a row.
+
+    >>> at_least_kth(np.float32([[3, 1, 1, 2], [0, -np.inf, 5, -np.inf]]), 3)
+    array([[0, 1, 2, 3],
+           [0, 2, -1, -1]], dtype=int32)
+    """
+    kept = scores > -np.inf
+    if scores.shape[1] > k:
+        kth = np.partition(scores, scores.shape[1] - k, axis=1)[:, -k]
+        kept &= scores >= kth[:, None]
+    # NaN compares as False everywhere: keep it, so that ranking names the pair instead of losing it.
+    kept |= np.isnan(scores)
+    rows, columns = np.nonzero(kept)
+    counts = kept.sum(axis=1)
+    places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    found = np.full((len(scores), int(counts.max(initial=0))), PAD, np.int32)
+    found[rows, places] = columns
+    return found

@@ -1,0 +1,84 @@
+"""What stages with trained weights share: where the weights are, how they are loaded, what identifies them."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from mteb_cascade.spec import shown
+from mteb_cascade.stages.base import SERVING, Stage
+from mteb_cascade.stages.files import model_files
+from mteb_cascade.stages.weights import expect_kind, fetched_folder, is_path, local_folder
+
+
+@dataclass(kw_only=True, eq=False)
+class ModelStage(Stage):
+    """A stage around a sentence-transformers model.
+
+    Args:
+        model: A folder (absolute, or starting with ./ or ~) or a hub id. A spec that gives none means the folder beside it.
+        revision: Commit, branch or tag of a hub model.
+        max_length: Tokens kept of a text (of a pair, for a cross-encoder); None takes the model's own limit.
+        dtype: What the weights are loaded as.
+        batch_size: Texts or pairs in one forward pass.
+        trust_remote_code: Run Python code that comes with this model. Off unless the user says so.
+    """
+
+    model: str = ""
+    revision: str | None = None
+    max_length: int | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    batch_size: int = field(default=32, metadata=SERVING)
+    trust_remote_code: bool = False
+
+    @property
+    def what(self) -> str:
+        """What messages name: the spec's file, or the model."""
+        return shown(self.spec.path) if self.spec else self.model
+
+    @cached_property
+    def network(self) -> Any:
+        """The loaded model; the first use loads it.
+
+        Raises:
+            InputError: The weights are missing, are pickled, or belong to another kind.
+        """
+        with self._lock:
+            folder = fetched_folder(self.model, self.revision, self.spec, self.what)
+            expect_kind(folder, self.kind, self.what)
+            return self.load(folder)
+
+    def prepare(self) -> None:
+        """Load the model."""
+        _ = self.network
+
+    @abstractmethod
+    def load(self, folder: Path) -> Any:
+        """Load the model from its folder."""
+
+    def loading(self) -> dict[str, Any]:
+        """Keyword arguments that every sentence-transformers model takes."""
+        import torch
+
+        return {
+            "device": self.device,
+            "trust_remote_code": self.trust_remote_code,
+            "local_files_only": True,
+            "model_kwargs": {"use_safetensors": True, "dtype": getattr(torch, self.dtype)},
+        }
+
+    def files(self) -> Sequence[Path]:
+        """The files of the model folder; none where it is not here yet."""
+        folder = local_folder(self.model, self.revision)
+        return model_files(folder) if folder else ()
+
+    def described(self) -> dict[str, Any]:
+        """The options; a folder stands for its files, whatever it is called."""
+        options = super().described()
+        if is_path(self.model):
+            options["model"] = None
+        return options

@@ -1,0 +1,162 @@
+"""A run is two rectangles: which documents, and with what score, best first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mteb_cascade.corpora.corpus import Corpus
+
+PAD = -1
+"""Row number that fills a list which ended early; its score is -inf."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Ranked candidates of Q queries, K columns each; a column is a rank, cutting is slicing.
+
+    Args:
+        query_ids: Q ids; row i answers the i-th query given.
+        corpus: What the rows of `docs` point into.
+        docs: int32 [Q, K], rows of the corpus, best first; -1 pads the end of a short list.
+        scores: float32 [Q, K]; -inf at pads.
+
+    Raises:
+        ValueError: The shapes disagree.
+    """
+
+    query_ids: tuple[str, ...]
+    corpus: Corpus
+    docs: NDArray[np.int32]
+    scores: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.docs.shape != self.scores.shape or self.docs.ndim != 2 or len(self.docs) != len(self.query_ids):
+            raise ValueError(
+                f"a run of {len(self.query_ids)} queries needs docs and scores of one shape [Q, K]; "
+                f"got {self.docs.shape} and {self.scores.shape}"
+            )
+
+    @classmethod
+    def ranked(
+        cls, query_ids: Sequence[str], corpus: Corpus, docs: NDArray[np.int32], scores: NDArray[np.floating]
+    ) -> Run:
+        """Sort each row by trec_eval's and mteb's rule: score descending, then id descending, pads last.
+
+        Args:
+            query_ids: Q ids.
+            corpus: Its `tie` breaks ties.
+            docs: int32 [Q, K] in any order, -1 where there is no document.
+            scores: [Q, K]; compared as float32, which is what trec_eval keeps.
+
+        Returns:
+            The sorted run, of the same shape.
+
+        Raises:
+            ValueError: A score is NaN (the pair is named), or a document stands twice in a row.
+        """
+        docs = np.asarray(docs, np.int32)
+        pads = docs == PAD
+        # Adding 0.0 turns -0.0 into 0.0: the two are one score and must tie.
+        scores = np.where(pads, np.float32(-np.inf), np.asarray(scores, np.float32) + np.float32(0.0))
+        if np.isnan(scores).any():
+            row, column = np.argwhere(np.isnan(scores))[0]
+            raise ValueError(
+                f"the score of query '{query_ids[row]}' and document '{corpus.id_of(int(docs[row, column]))}' is NaN"
+            )
+        tie = np.where(pads, -1, corpus.tie[docs])
+        order = np.lexsort((-tie, -scores, pads), axis=-1)
+        docs = np.take_along_axis(docs, order, axis=1)
+        refuse_repeated(query_ids, corpus, docs)
+        return cls(tuple(query_ids), corpus, docs, np.take_along_axis(scores, order, axis=1))
+
+    @classmethod
+    def empty(cls, query_ids: Sequence[str], corpus: Corpus, columns: int = 0) -> Run:
+        """A run that found nothing."""
+        shape = (len(query_ids), columns)
+        return cls(tuple(query_ids), corpus, np.full(shape, PAD, np.int32), np.full(shape, -np.inf, np.float32))
+
+    @property
+    def depth(self) -> int:
+        """Number of columns, K."""
+        return int(self.docs.shape[1])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [Q], documents found for each query."""
+        return (self.docs != PAD).sum(axis=1)
+
+    def cut(self, k: int) -> Run:
+        """The first k columns."""
+        return Run(self.query_ids, self.corpus, self.docs[:, :k], self.scores[:, :k])
+
+    def rows(self, rows: slice | NDArray[np.integer]) -> Run:
+        """The queries at these rows, in this order."""
+        ids = np.asarray(self.query_ids, dtype=object)[rows]
+        return Run(tuple(ids), self.corpus, self.docs[rows], self.scores[rows])
+
+    def widened(self, k: int) -> Run:
+        """The same run padded to at least k columns."""
+        missing = k - self.depth
+        if missing <= 0:
+            return self
+        pad = ((0, 0), (0, missing))
+        return Run(
+            self.query_ids,
+            self.corpus,
+            np.pad(self.docs, pad, constant_values=PAD),
+            np.pad(self.scores, pad, constant_values=-np.inf),
+        )
+
+    def without(self, unwanted: NDArray[np.bool_]) -> Run:
+        """The run with these cells taken out and the rest moved up.
+
+        Args:
+            unwanted: bool [Q, K].
+        """
+        gone = unwanted | (self.docs == PAD)
+        order = np.argsort(gone, axis=1, kind="stable")
+        docs = np.where(gone, PAD, self.docs).astype(np.int32)
+        scores = np.where(gone, np.float32(-np.inf), self.scores)
+        return Run(
+            self.query_ids,
+            self.corpus,
+            np.take_along_axis(docs, order, axis=1),
+            np.take_along_axis(scores, order, axis=1),
+        )
+
+    def without_identical_ids(self) -> Run:
+        """The run without documents whose id is the query's own (mteb's `ignore_identical_ids`)."""
+        own = self.corpus.rows(self.query_ids)
+        return self.without((self.docs == own[:, None]) & (own[:, None] != PAD))
+
+    def ids(self, row: int) -> list[str]:
+        """Document ids of one query, best first, without pads."""
+        return [self.corpus.id_of(int(doc)) for doc in self.docs[row] if doc != PAD]
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """{query: {document: score}} for mteb and TREC tools; a query that found nothing has {}."""
+        found = {}
+        for row, query in enumerate(self.query_ids):
+            ids = self.ids(row)
+            found[query] = dict(zip(ids, self.scores[row, : len(ids)].tolist(), strict=True))
+        return found
+
+
+def refuse_repeated(query_ids: Sequence[str], corpus: Corpus, docs: NDArray[np.int32]) -> None:
+    """Raise ValueError where a document stands twice in a row of `docs` [Q, K]."""
+    if docs.shape[1] < 2:
+        return
+    in_order = np.sort(docs, axis=1)
+    twice = (in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] != PAD)
+    if twice.any():
+        row, column = np.argwhere(twice)[0]
+        raise ValueError(
+            f"document '{corpus.id_of(int(in_order[row, column]))}' stands twice in the list of query "
+            f"'{query_ids[row]}'; every document may stand there once"
+        )
