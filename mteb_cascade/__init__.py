@@ -30,7 +30,7 @@ _HOMES = {
 }
 """Public names and their modules; a name is imported when it is first used, so that `import mteb_cascade` costs nothing."""
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 __version__ = "0.1.0"
 
 

@@ -88,7 +88,9 @@ def read(path: Path) -> Spec | None:
         mistakes.append(f"name: expected 'organisation/name' of letters, digits and . _ + -, got {name!r}")
     elif "/" not in name:
         name = f"local/{name}"
-    mistakes += [f"[{key}]: expected a table, got {table!r}" for key, table in tables.items() if type(table) is not dict]
+    mistakes += [
+        f"[{key}]: expected a table, got {table!r}" for key, table in tables.items() if type(table) is not dict
+    ]
     if mistakes:
         raise SpecError(path, mistakes)
     return Spec(path, name, kind, content, tables["training"], tables["card"])

@@ -24,7 +24,9 @@ Task = Annotated[str, typer.Option("--task", "-t", help="PythonDocs, the path of
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for result JSON and the figure.")] = Path("results"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for result JSON and the figure.")] = Path(
+        "results"
+    ),
     seeds: Annotated[int, typer.Option(help="Seeds of the bi-encoder: mean and spread.", min=1)] = 3,
 ) -> None:
     """The main job on real text: train, compose, choose depths, evaluate through mteb. Under 5 minutes on 2 cores."""
@@ -53,12 +55,15 @@ def evaluate(
     task: Task,
     split: Annotated[str, typer.Option(help="Split of the queries.")] = "test",
     measure: Annotated[
-        list[str] | None, typer.Option("--measure", "-m", help="Such as recall@1, success@1, mrr@10, ndcg@10, judged@10.")
+        list[str] | None,
+        typer.Option("--measure", "-m", help="Such as recall@1, success@1, mrr@10, ndcg@10, judged@10."),
     ] = None,
     depth: Annotated[int, typer.Option("-k", help="Documents retrieved for each query.", min=1)] = 1000,
     relevance_level: Annotated[int | None, typer.Option(help="A grade of at least this is relevant.")] = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Folder for one result JSON and run a model.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for one result JSON and run a model.")
+    ] = None,
 ) -> None:
     """Retrieve and score with ir-measures: a table of each model's means."""
     from mteb_cascade.cli.tables import evaluations

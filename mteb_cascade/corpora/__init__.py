@@ -1,0 +1,1 @@
+"""Corpora, queries and judgements, from where people keep them."""

@@ -41,7 +41,9 @@ def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -
     text_of = dict(zip(ids, texts, strict=True))
     files = sorted((folder / "qrels").glob("*.tsv"))
     if not files:
-        raise InputError(f"{folder / 'qrels'}: holds no <split>.tsv; expected query-id, corpus-id and score, tab-separated")
+        raise InputError(
+            f"{folder / 'qrels'}: holds no <split>.tsv; expected query-id, corpus-id and score, tab-separated"
+        )
     splits = {}
     for path in files:
         grades = judgements(path)
@@ -49,7 +51,9 @@ def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -
         kept = tuple(query for query in ids if query in grades)
         if not kept:
             raise InputError(f"{path}: judges no query of {folder / 'queries.jsonl'}; do the two belong together?")
-        splits[path.stem] = Split(Queries(kept, tuple(text_of[query] for query in kept)), Qrels(grades, relevance_level))
+        splits[path.stem] = Split(
+            Queries(kept, tuple(text_of[query] for query in kept)), Qrels(grades, relevance_level)
+        )
     return Collection(folder.name, corpus, splits, revision=corpus.digest)
 
 
@@ -62,7 +66,9 @@ def one_file(folder: Path, name: str) -> Path:
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
             return path
-    raise InputError(f"{folder / name}: is missing; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/<split>.tsv")
+    raise InputError(
+        f"{folder / name}: is missing; a BEIR folder holds corpus.jsonl, queries.jsonl and qrels/<split>.tsv"
+    )
 
 
 def opened(path: Path) -> IO[str]:
@@ -97,7 +103,7 @@ def columns(path: Path, allow_empty: bool) -> tuple[list[str], list[str], list[s
                 )
             if not text.strip() and not title.strip() and not allow_empty:
                 mistakes.append(
-                    f"{path}: line {number}: '{identity}' has neither title nor text; remove it, or use --allow-empty"
+                    f"{path}: line {number}: '{identity}' has neither title nor text; remove it, or allow it (--allow-empty, in Python allow_empty=True)"
                 )
             first_line.setdefault(identity, number)
             ids.append(identity)

@@ -70,6 +70,11 @@ class Corpus:
         """Id of one row."""
         return str(self.ids[row].as_py())
 
+    def ids_at(self, rows: NDArray[np.integer]) -> list[str]:
+        """Ids of these rows, in their order."""
+        taken: list[str] = self.ids.take(pa.array(rows)).to_pylist()
+        return taken
+
     def texts_at(self, rows: NDArray[np.integer] | Sequence[int]) -> list[str]:
         """Texts of these rows, in their order."""
         taken: list[str] = self.texts.take(pa.array(rows)).to_pylist()

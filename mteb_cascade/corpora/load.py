@@ -8,7 +8,9 @@ from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.errors import InputError
 
 
-def load(task: str | Path, split: str = "test", *, relevance_level: int | None = None, allow_empty: bool = False) -> Collection:
+def load(
+    task: str | Path, split: str = "test", *, relevance_level: int | None = None, allow_empty: bool = False
+) -> Collection:
     """PythonDocs, a BEIR folder, or a task of mteb.
 
     Args:

@@ -63,7 +63,9 @@ def read(path: Path, subset: str | None = None, split: str | None = None) -> Ran
         InputError: It is missing, malformed (the line is named), or holds a pair twice or a score that is no number.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such run file; expected a TREC run, a .parquet or mteb's predictions .json")
+        raise InputError(
+            f"{path}: there is no such run file; expected a TREC run, a .parquet or mteb's predictions .json"
+        )
     if path.suffix == ".json":
         return Rankings(path, {query: dict(docs) for query, docs in predictions(path, subset, split).items()})
     scores: dict[str, dict[str, float]] = {}

@@ -1,0 +1,1 @@
+"""The only place that touches mteb's registries."""

@@ -153,7 +153,7 @@ class Stage(ABC):
         top_ranked: Mapping[str, Sequence[str]] | None = None,
         **context: Any,
     ) -> dict[str, dict[str, float]]:
-        """mteb's search: {query: {document: score}} for every query, {} where nothing was found.
+        """Mteb's search: {query: {document: score}} for every query, {} where nothing was found.
 
         Args:
             queries: Our queries or mteb's dataset.
@@ -189,7 +189,8 @@ def hash_of(value: Any) -> str:
 
 def cells(candidates: Run) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Row and column of every candidate, pads left out: the pairs to score, query by query."""
-    return np.nonzero(candidates.docs != PAD)
+    rows, columns = np.nonzero(candidates.docs != PAD)
+    return rows, columns
 
 
 def scattered(candidates: Run, values: Any) -> NDArray[np.float32]:

@@ -46,7 +46,8 @@ class DocumentVectors:
                 self.values = np.empty((len(self.corpus), encoded.shape[1]), np.float32)
             self.values[missing] = encoded
             self.known[missing] = True
-        return self.values[rows]
+        found: NDArray[np.float32] = self.values[rows]
+        return found
 
 
 @dataclass(kw_only=True, eq=False)
@@ -121,7 +122,7 @@ class BiEncoder(ModelStage):
         distance = torch.cdist(
             torch.from_numpy(left), torch.from_numpy(right), p=power, compute_mode="donot_use_mm_for_euclid_dist"
         )
-        return (-distance).numpy().astype(np.float32)
+        return np.asarray((-distance).numpy(), np.float32)
 
     def retrieve(self, queries: Queries, k: int) -> Run:
         """The k nearest documents by exact search, in blocks."""
@@ -156,7 +157,7 @@ class BiEncoder(ModelStage):
     # mteb's EncoderProtocol ---------------------------------------------------------------------------------------
 
     def encode(self, inputs: Iterable[Any], *, prompt_type: Any = None, **context: Any) -> NDArray[np.float32]:
-        """mteb's encode: vectors of a data loader's texts, as queries or as documents by `prompt_type`.
+        """Mteb's encode: vectors of a data loader's texts, as queries or as documents by `prompt_type`.
 
         A task that names no side (clustering, STS) gets the query side, as sentence-transformers has it.
         """

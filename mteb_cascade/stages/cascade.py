@@ -163,9 +163,7 @@ class Cascade(Stage):
     @property
     def options(self) -> dict[str, Any]:
         """The first stage and the steps."""
-        steps = [
-            {"stage": step.stage.described(), "depth": step.depth, "blend": step.blend} for step in self.steps
-        ]
+        steps = [{"stage": step.stage.described(), "depth": step.depth, "blend": step.blend} for step in self.steps]
         return {"stage": [{"stage": self.first.described()}, *steps]}
 
     @property

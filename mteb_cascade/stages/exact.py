@@ -11,9 +11,7 @@ from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.values.run import PAD, Run
 
 
-def best(
-    query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, NDArray[np.float32]]], k: int
-) -> Run:
+def best(query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, NDArray[np.float32]]], k: int) -> Run:
     """The k best documents of each query.
 
     Args:

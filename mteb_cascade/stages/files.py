@@ -39,8 +39,9 @@ def digests(paths: Sequence[Path]) -> list[tuple[str, str]]:
 def digest(path: Path) -> str:
     """SHA-256 of one file; taken from the cache when size and modification time are those it was computed for."""
     stat = path.stat()
-    state = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
-    name = hashlib.sha256(state[0].encode()).hexdigest()[:32]  # type: ignore[union-attr]
+    whole = str(path.resolve())
+    state = [whole, stat.st_size, stat.st_mtime_ns]
+    name = hashlib.sha256(whole.encode()).hexdigest()[:32]
     entry = cache_folder() / "digests" / f"{name}.json"
     try:
         known = json.loads(entry.read_text())

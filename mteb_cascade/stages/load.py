@@ -27,7 +27,10 @@ KINDS: dict[str, str | type[Stage]] = {
     "cascade": "mteb_cascade.stages.cascade:Cascade",
 }
 
-PARTS = {"hybrid": ("member", {"weight": float}), "cascade": ("stage", {"depth": int, "blend": float})}
+PARTS: dict[str, tuple[str, dict[str, type]]] = {
+    "hybrid": ("member", {"weight": float}),
+    "cascade": ("stage", {"depth": int, "blend": float}),
+}
 """Kinds made of other models: the name of their table, and its keys beside `model`."""
 
 BASE = ("name", "device", "spec")
@@ -81,8 +84,8 @@ def resolved(model: str | Path | Stage, *, device: str | None, fetch: bool, abov
             + (f": it is of kind {kind}" if kind else ": expected a folder with config.json or modules.json")
         )
     name = Path(model).name if is_path(model) else model
-    stage = stage_class(kind)(name=name if "/" in name else f"local/{name}", device=device, **{"model": model})
-    return stage
+    options: dict[str, Any] = {"name": name if "/" in name else f"local/{name}", "device": device, "model": model}
+    return stage_class(kind)(**options)
 
 
 def stage_class(kind: str) -> type[Stage]:
@@ -107,8 +110,9 @@ def build(spec: Spec, *, device: str | None = None, fetch: bool = True, above: t
         circle = " -> ".join([*(Path(path).stem for path in above[above.index(str(spec.path)) :]), spec.short_name])
         raise SpecError(spec.path, [f"a model cannot be a stage of itself: {circle}"])
     stage = stage_class(spec.kind)
-    options, mistakes = dict(spec.options), []
-    parts = []
+    options = dict(spec.options)
+    parts: list[Any] = []
+    mistakes: list[str] = []
     if spec.kind in PARTS:
         table, keys = PARTS[spec.kind]
         parts, mistakes = built_parts(
@@ -138,16 +142,14 @@ def built_parts(
 ) -> tuple[list[Any], list[str]]:
     """The members of a hybrid or the stages of a cascade, and the mistakes in their tables."""
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
-        return [], [f"{table}: expected one or more [[{table}]] tables, each with model = \"...\""]
+        return [], [f'{table}: expected one or more [[{table}]] tables, each with model = "..."']
     parts: list[Any] = []
     mistakes = []
     for number, entry in enumerate(entries, 1):
         first = spec.kind == "cascade" and number == 1
         allowed = {"model": str, **({} if first else keys)}
         wrong = [
-            f"unknown key '{key}'. {suggestion(key, allowed)}"
-            if key not in allowed
-            else problem(allowed[key], value)
+            f"unknown key '{key}'. {suggestion(key, allowed)}" if key not in allowed else problem(allowed[key], value)
             for key, value in entry.items()
         ]
         wrong = [f"{key}: {text}" if key in allowed else text for key, text in zip(entry, wrong, strict=True) if text]
@@ -199,7 +201,8 @@ def checked_options(stage: type[Stage], options: Mapping[str, Any]) -> tuple[dic
     mistakes = []
     for key, value in options.items():
         if key not in known:
-            mistakes.append(f"unknown key '{key}' of kind '{stage.kind}'. {suggestion(key, known)}")
+            own = [*known, *([PARTS[stage.kind][0]] if stage.kind in PARTS else [])]
+            mistakes.append(f"unknown key '{key}' of kind '{stage.kind}'. {suggestion(key, own)}")
         elif text := problem(known[key], value):
             mistakes.append(f"{key}: {text}")
     missing = [name for name in required_fields(stage) if name not in options]

@@ -58,7 +58,9 @@ def model_meta_of(stage: Stage) -> ModelMeta:
         "modalities": ["text"],
     }
     card = dict(spec.card) if spec else {}
-    unknown = [key for key in card if key not in ModelMeta.model_fields or key in ("loader", "loader_kwargs", "revision")]
+    unknown = [
+        key for key in card if key not in ModelMeta.model_fields or key in ("loader", "loader_kwargs", "revision")
+    ]
     if unknown and spec:
         raise SpecError(
             spec.path, [f"[card] unknown key '{key}'. {suggestion(key, ModelMeta.model_fields)}" for key in unknown]

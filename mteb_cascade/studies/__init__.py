@@ -1,0 +1,1 @@
+"""What joins rooms: whole studies as one command."""

@@ -1,0 +1,1 @@
+"""Values: runs, judgements, curves and statistics; numpy only."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,7 +70,8 @@ class Run:
             raise ValueError(
                 f"the score of query '{query_ids[row]}' and document '{corpus.id_of(int(docs[row, column]))}' is NaN"
             )
-        tie = np.where(pads, -1, corpus.tie[docs])
+        tie = np.full(docs.shape, PAD, np.int32)
+        tie[~pads] = corpus.tie[docs[~pads]]
         order = np.lexsort((-tie, -scores, pads), axis=-1)
         docs = np.take_along_axis(docs, order, axis=1)
         refuse_repeated(query_ids, corpus, docs)
@@ -89,7 +91,7 @@ class Run:
     @property
     def lengths(self) -> NDArray[np.int64]:
         """int64 [Q], documents found for each query."""
-        return (self.docs != PAD).sum(axis=1)
+        return np.asarray((self.docs != PAD).sum(axis=1), np.int64)
 
     def cut(self, k: int) -> Run:
         """The first k columns."""
@@ -137,15 +139,16 @@ class Run:
 
     def ids(self, row: int) -> list[str]:
         """Document ids of one query, best first, without pads."""
-        return [self.corpus.id_of(int(doc)) for doc in self.docs[row] if doc != PAD]
+        docs = self.docs[row]
+        return self.corpus.ids_at(docs[docs != PAD])
 
     def as_dict(self) -> dict[str, dict[str, float]]:
         """{query: {document: score}} for mteb and TREC tools; a query that found nothing has {}."""
-        found = {}
-        for row, query in enumerate(self.query_ids):
-            ids = self.ids(row)
-            found[query] = dict(zip(ids, self.scores[row, : len(ids)].tolist(), strict=True))
-        return found
+        ids = iter(self.corpus.ids_at(self.docs[self.docs != PAD]))
+        return {
+            query: dict(zip(islice(ids, length), scores[:length].tolist(), strict=True))
+            for query, length, scores in zip(self.query_ids, self.lengths.tolist(), self.scores, strict=True)
+        }
 
 
 def refuse_repeated(query_ids: Sequence[str], corpus: Corpus, docs: NDArray[np.int32]) -> None:

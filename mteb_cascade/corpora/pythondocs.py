@@ -1,0 +1,258 @@
+"""PythonDocs: docstrings of the running Python's standard library as a retrieval collection.
+
+The text is read from the installed sources with `ast`; no module is imported and nothing is shipped. The first
+paragraph of a docstring is a query, the rest with its signature the document that answers it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import platform
+import re
+import sysconfig
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from mteb_cascade.corpora.collection import Collection, Split
+from mteb_cascade.corpora.corpus import Corpus, Queries, digest_of
+from mteb_cascade.values.qrels import Qrels
+
+SKIPPED = frozenset(
+    [
+        "test",
+        "tests",
+        "idlelib",
+        "idle_test",
+        "turtledemo",
+        "site-packages",
+        "dist-packages",
+        "__pycache__",
+        "_bundled",
+        "pydoc_data",
+    ]
+)
+"""Folders of the standard library that hold tests, demonstrations or other people's packages."""
+
+QUERY_WORDS = range(4, 41)
+"""Words that a first paragraph must have to be a query."""
+
+DOCUMENT_WORDS = 12
+"""Words that must remain after the first paragraph for a docstring to answer it."""
+
+NEAR_DUPLICATE = 0.8
+"""Jaccard similarity of two documents' sets of words from which on they count as the same text."""
+
+SPLITS = {"test": 0.5, "dev": 0.6, "train": 1.0}
+"""Upper end of each split's share of the hash of a cluster's name."""
+
+
+@dataclass(frozen=True)
+class Docstring:
+    """One docstring.
+
+    Args:
+        name: Qualified name, such as `json.decoder.JSONDecoder.decode`.
+        signature: `decode(self, s)`, `class JSONDecoder`; empty for a module.
+        paragraph: The first paragraph on one line.
+        rest: What follows it, as it stands.
+    """
+
+    name: str
+    signature: str
+    paragraph: str
+    rest: str
+
+    @cached_property
+    def is_query(self) -> bool:
+        """Whether the first paragraph can be asked and the rest can answer."""
+        return (
+            len(self.paragraph.split()) in QUERY_WORDS
+            and ">>>" not in self.paragraph
+            and len(self.rest.split()) >= DOCUMENT_WORDS
+            and not contains(normalised(self.rest), normalised(self.paragraph))
+        )
+
+    @property
+    def body(self) -> str:
+        """The docstring, without its first paragraph where that is a query."""
+        return self.rest if self.is_query else f"{self.paragraph}\n\n{self.rest}".strip()
+
+
+@lru_cache(maxsize=1)
+def load() -> Collection:
+    """Read the collection from the running Python's standard library; a few seconds, once a process.
+
+    Documents are titled with their qualified name, which is their id too. Queries of the same normalised text are
+    one query; near-duplicate documents are all relevant, and stand in one split.
+    A document that answers nothing and states a query word for word is left out: it would be an unjudged answer.
+
+    Returns:
+        Splits "train", "dev" and "test"; `clusters` are top-level modules, `revision` a digest of the text.
+    """
+    docstrings = without_given_away(read_standard_library(Path(sysconfig.get_path("stdlib"))))
+    cluster_of = clusters(docstrings)
+    members: dict[str, list[str]] = defaultdict(list)
+    asked: dict[str, Docstring] = {}
+    for docstring in docstrings:
+        members[cluster_of[docstring.name]].append(docstring.name)
+        if docstring.is_query:
+            asked.setdefault(normalised(docstring.paragraph), docstring)
+    splits = {}
+    for split in reversed(SPLITS):
+        queries = [query for query in asked.values() if split_of(cluster_of[query.name]) == split]
+        splits[split] = Split(
+            Queries(tuple(query.name for query in queries), tuple(query.paragraph for query in queries)),
+            Qrels({query.name: dict.fromkeys(members[cluster_of[query.name]], 1) for query in queries}),
+            tuple(query.name.partition(".")[0] for query in queries),
+        )
+    corpus = Corpus.of(
+        [docstring.name for docstring in docstrings],
+        [f"{docstring.signature}\n{docstring.body}" for docstring in docstrings],
+        [docstring.name for docstring in docstrings],
+    )
+    asked_texts = ((split.queries.digest, name) for name, split in splits.items())
+    revision = digest_of([(corpus.digest, ""), *asked_texts])
+    return Collection("PythonDocs", corpus, splits, revision, note=f"Python {platform.python_version()}")
+
+
+def read_standard_library(folder: Path) -> list[Docstring]:
+    """Docstrings of every module under `folder`, in code-point order of their names; the first of a name counts."""
+    found: dict[str, Docstring] = {}
+    for path in sorted(folder.rglob("*.py")):
+        inside = path.relative_to(folder)
+        if SKIPPED.isdisjoint(inside.parts):
+            parts = inside.with_suffix("").parts
+            module = ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+            for docstring in read_module(path.read_bytes(), module):
+                found.setdefault(docstring.name, docstring)
+    return [found[name] for name in sorted(found)]
+
+
+def read_module(source: bytes, module: str) -> Iterator[Docstring]:
+    """Docstrings of a module, its classes and their functions; none where the source does not parse."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    yield from read_node(tree, module, "")
+
+
+def read_node(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, name: str, signature: str
+) -> Iterator[Docstring]:
+    """The node's own docstring, then those of the classes and functions defined in it (not inside functions)."""
+    text = ast.get_docstring(node)
+    if text and text.strip():
+        paragraph, _, rest = (part.strip() for part in re.split(r"(\n\s*\n|\Z)", text.strip(), maxsplit=1))
+        yield Docstring(name, signature, " ".join(paragraph.split()), rest)
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        for inner in definitions(node.body):
+            yield from read_node(inner, f"{name}.{inner.name}", signature_of(inner))
+
+
+def definitions(body: Iterable[ast.stmt]) -> Iterator[ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Classes and functions among statements, also under `if`, `try` and `with`."""
+    for statement in body:
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield statement
+        elif isinstance(statement, ast.If | ast.Try | ast.With):
+            for block in ("body", "handlers", "orelse", "finalbody"):
+                for inner in getattr(statement, block, ()):
+                    yield from definitions(inner.body if isinstance(inner, ast.ExceptHandler) else [inner])
+
+
+def signature_of(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """`class Name(Base)` or `name(arguments)`, as written in the source."""
+    if isinstance(node, ast.ClassDef):
+        bases = ", ".join(ast.unparse(base) for base in node.bases)
+        return f"class {node.name}({bases})" if bases else f"class {node.name}"
+    return f"{node.name}({ast.unparse(node.args)})"
+
+
+def without_given_away(docstrings: Sequence[Docstring]) -> list[Docstring]:
+    """The docstrings without those that are no query's answer and contain a query's text word for word."""
+    asked = {normalised(docstring.paragraph) for docstring in docstrings if docstring.is_query}
+    by_start: dict[str, list[str]] = defaultdict(list)
+    for query in asked:
+        by_start[" ".join(query.split()[:3])].append(query)
+
+    def states_a_query(docstring: Docstring) -> bool:
+        text = normalised(docstring.body)
+        words = text.split()
+        starts = {" ".join(words[at : at + 3]) for at in range(len(words))}
+        return any(contains(text, query) for start in starts for query in by_start.get(start, ()))
+
+    return [docstring for docstring in docstrings if docstring.is_query or not states_a_query(docstring)]
+
+
+def clusters(docstrings: Sequence[Docstring]) -> dict[str, str]:
+    """Join docstrings that answer the same query or have nearly the same text.
+
+    Returns:
+        {name: name of the cluster}, which is the first of its members' names in code-point order.
+    """
+    parent = {docstring.name: docstring.name for docstring in docstrings}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    def join(one: str, other: str) -> None:
+        first, second = sorted((root(one), root(other)))
+        parent[second] = first
+
+    first_with: dict[str, str] = {}
+    for docstring in docstrings:
+        keys = [normalised(docstring.body)] + ([normalised(docstring.paragraph)] if docstring.is_query else [])
+        for key in keys:
+            join(first_with.setdefault(key, docstring.name), docstring.name)
+    words = {docstring.name: frozenset(normalised(docstring.body).split()) for docstring in docstrings}
+    for one, other in near_duplicates(words):
+        join(one, other)
+    return {name: root(name) for name in parent}
+
+
+def near_duplicates(words: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
+    """Pairs whose sets of words have a Jaccard similarity of at least `NEAR_DUPLICATE`, each found exactly.
+
+    Two such sets share one of their rarest words: only pairs that do are compared (Bayardo et al., "Scaling up all
+    pairs similarity search", WWW 2007).
+    """
+    frequency = Counter(word for several in words.values() for word in several)
+    seen_with: dict[str, list[str]] = defaultdict(list)
+    for name, own in sorted(words.items(), key=lambda item: (len(item[1]), item[0])):
+        rarest = sorted(own, key=lambda word: (frequency[word], word))
+        kept = len(own) - int(NEAR_DUPLICATE * len(own) - 1e-9)
+        candidates = dict.fromkeys(other for word in rarest[:kept] for other in seen_with[word])
+        for other in candidates:
+            shared = len(own & words[other])
+            if shared >= NEAR_DUPLICATE * (len(own) + len(words[other]) - shared):
+                yield other, name
+        for word in rarest[:kept]:
+            seen_with[word].append(name)
+
+
+def split_of(cluster: str) -> str:
+    """The split of a cluster, by a hash of its name: adding a module moves no other."""
+    share = int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:8], "big") / 2**64
+    return next(split for split, end in SPLITS.items() if share < end)
+
+
+def normalised(text: str) -> str:
+    """Lower-case letters and digits, everything else one space.
+
+    >>> normalised("Return `obj`,  pretty-printed.")
+    'return obj pretty printed'
+    """
+    return " ".join(re.findall(r"[^\W_]+", text.lower()))
+
+
+def contains(text: str, phrase: str) -> bool:
+    """Whether a normalised phrase stands in a normalised text, in whole words."""
+    return f" {phrase} " in f" {text} "

@@ -1,0 +1,1 @@
+"""Training, from spec to model folder."""
