@@ -77,6 +77,8 @@ def read(path: Path) -> Spec | None:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(path, [f"is not valid TOML: {error}. Mend the file, or give it another ending"]) from None
+    except OSError as error:
+        raise SpecError(path, [f"cannot be read: {error.strerror}. Mend it, or give it another ending"]) from None
     if "kind" not in content:
         return None
     kind, name = content.pop("kind"), content.pop("name", f"local/{path.stem}")

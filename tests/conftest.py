@@ -1,15 +1,23 @@
-"""Where the tests find real data."""
+"""Where the tests find real data, and tiny models of every kind with random weights, made on the spot."""
 
 from __future__ import annotations
 
 import os
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 settings.register_profile("ours", deadline=None)
 settings.load_profile("ours")
+
+WORDS = "red fox blue whale green tree old stone the of"
+WIDTH = 16
 
 
 @pytest.fixture(scope="session")
@@ -19,4 +27,118 @@ def shared_data() -> Path:
     folder = Path(os.environ.get("MTEB_CASCADE_TEST_DATA", default))
     if not folder.is_dir():
         pytest.skip(f"no real collections in {folder}; MTEB_CASCADE_TEST_DATA names another folder")
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps digests out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MTEB_CASCADE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture
+def write_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Writes models/NAME.toml into an empty folder, which is the working folder of the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MTEB_CASCADE_MODELS", raising=False)
+    (tmp_path / "models").mkdir()
+
+    def write(name: str, content: str) -> Path:
+        path = tmp_path / "models" / f"{name}.toml"
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> Any:
+    """A WordPiece tokenizer of a few words, trained here."""
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    trainer = trainers.WordPieceTrainer(vocab_size=200, special_tokens=[*special.values(), "[MASK]"])
+    tokenizer.train_from_iterator([WORDS] * 3, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(token, tokenizer.token_to_id(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", model_max_length=64, **special)
+
+
+def saved_bert(tokenizer: Any, folder: Path, head: bool) -> Path:
+    """One layer with large random weights, so that scores differ; with a head of one label or without any."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=WIDTH,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        initializer_range=1.0,
+        **({"id2label": {0: "relevance"}} if head else {}),
+    )
+    (BertForSequenceClassification if head else BertModel)(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain transformers BertModel without a head."""
+    return saved_bert(tiny_tokenizer, tmp_path_factory.mktemp("models") / "tiny-bert", head=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_cross_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BertForSequenceClassification of one label."""
+    return saved_bert(tiny_tokenizer, tmp_path_factory.mktemp("models") / "tiny-cross-encoder", head=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_bi_encoder(tiny_bert: Path) -> Path:
+    """A SentenceTransformer with mean pooling over that BERT, compared by cosine."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+
+    folder = tiny_bert.parent / "tiny-bi-encoder"
+    modules = [Transformer(str(tiny_bert)), Pooling(WIDTH, pooling_mode="mean")]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_static(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SentenceTransformer that is a table of token vectors, compared by inner product."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("models") / "tiny-static"
+    table = StaticEmbedding(tiny_tokenizer.backend_tokenizer, embedding_dim=WIDTH)
+    SentenceTransformer(modules=[table], similarity_fn_name="dot", device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_late_interaction(tiny_bert: Path) -> Path:
+    """A MultiVectorEncoder over that BERT."""
+    import torch
+    from sentence_transformers import MultiVectorEncoder
+
+    torch.manual_seed(0)
+    folder = tiny_bert.parent / "tiny-late-interaction"
+    MultiVectorEncoder(str(tiny_bert), device="cpu").save(str(folder))
     return folder

@@ -41,7 +41,7 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the spec's seed.")] = None,
 ) -> None:
     """Train a spec's model; the weights land beside the spec, in models/NAME/."""
-    from mteb_cascade.cli.progress import bar
+    from mteb_cascade.progress import bar
     from mteb_cascade.training.train import train as train_model
 
     with bar(f"training {name}") as progress:
@@ -66,7 +66,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Retrieve and score with ir-measures: a table of each model's means."""
-    from mteb_cascade.cli.tables import evaluations
+    from mteb_cascade.report.tables import evaluations
     from mteb_cascade.experiments.evaluate import DEFAULT_MEASURES, evaluate_models
 
     measures = tuple(measure or DEFAULT_MEASURES)
@@ -86,7 +86,7 @@ def evaluate(
 @app.command()
 def models() -> None:
     """List the models that specs define here, and what is wrong with broken ones."""
-    from mteb_cascade.cli.tables import catalogue
+    from mteb_cascade.report.tables import catalogue
 
     catalogue()
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import warnings
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.values.qrels import Qrels
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""What JSON can escape and UTF-8 cannot hold."""
 
 SHOWN = 5
 """Mistakes of one file that are spelled out; the rest are counted."""
@@ -54,7 +59,7 @@ def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -
         splits[path.stem] = Split(
             Queries(kept, tuple(text_of[query] for query in kept)), Qrels(grades, relevance_level)
         )
-    return Collection(folder.name, corpus, splits, revision=corpus.digest)
+    return Collection(folder.resolve().name, corpus, splits, revision=corpus.digest)
 
 
 def one_file(folder: Path, name: str) -> Path:
@@ -71,9 +76,22 @@ def one_file(folder: Path, name: str) -> Path:
     )
 
 
-def opened(path: Path) -> IO[str]:
-    """A text file, unpacked where it ends in .gz."""
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line number, line) of a text file, unpacked where it ends in .gz; empty lines are left out.
+
+    Raises:
+        InputError: It is no UTF-8, or not packed as its name says.
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield number, line
+    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            f"{path}: cannot be read beyond line {number}: {error}; mend or fetch the file again"
+        ) from None
 
 
 def columns(path: Path, allow_empty: bool) -> tuple[list[str], list[str], list[str]]:
@@ -83,32 +101,33 @@ def columns(path: Path, allow_empty: bool) -> tuple[list[str], list[str], list[s
     titles: list[str] = []
     first_line: dict[str, int] = {}
     mistakes = []
-    with opened(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                mistakes.append(f"{path}: line {number}: is not valid JSON ({error}); mend or remove the line")
-                continue
-            if not isinstance(row, dict) or "_id" not in row or not isinstance(row.get("text"), str):
-                mistakes.append(f"{path}: line {number}: expected an object with '_id' and a string 'text'")
-                continue
-            identity, text, title = str(row["_id"]), row["text"], str(row.get("title") or "")
-            if identity in first_line:
-                mistakes.append(
-                    f"{path}: line {number}: id '{identity}' stands on line {first_line[identity]} already; "
-                    "ids must be unique"
-                )
-            if not text.strip() and not title.strip() and not allow_empty:
-                mistakes.append(
-                    f"{path}: line {number}: '{identity}' has neither title nor text; remove it, or allow it (--allow-empty, in Python allow_empty=True)"
-                )
-            first_line.setdefault(identity, number)
-            ids.append(identity)
-            texts.append(text)
-            titles.append(title)
+    for number, line in numbered_lines(path):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            mistakes.append(f"{path}: line {number}: is not valid JSON ({error}); mend or remove the line")
+            continue
+        if not isinstance(row, dict) or "_id" not in row or not isinstance(row.get("text"), str):
+            mistakes.append(f"{path}: line {number}: expected an object with '_id' and a string 'text'")
+            continue
+        identity, text, title = str(row["_id"]), row["text"], str(row.get("title") or "")
+        if any(SURROGATE.search(part) for part in (identity, text, title)):
+            mistakes.append(f"{path}: line {number}: holds half of a surrogate pair; mend or remove the line")
+            continue
+        if identity in first_line:
+            mistakes.append(
+                f"{path}: line {number}: id '{identity}' stands on line {first_line[identity]} already; "
+                "ids must be unique"
+            )
+        if not text.strip() and not title.strip() and not allow_empty:
+            mistakes.append(
+                f"{path}: line {number}: '{identity}' has neither title nor text; remove it, or allow it "
+                "(--allow-empty, in Python allow_empty=True)"
+            )
+        first_line.setdefault(identity, number)
+        ids.append(identity)
+        texts.append(text)
+        titles.append(title)
     if mistakes:
         more = [f"{path}: and {len(mistakes) - SHOWN:,} more"] if len(mistakes) > SHOWN else []
         raise InputError("\n".join([*mistakes[:SHOWN], *more]))
@@ -118,33 +137,32 @@ def columns(path: Path, allow_empty: bool) -> tuple[list[str], list[str], list[s
 def judgements(path: Path) -> dict[str, dict[str, int]]:
     """{query: {document: grade}} of a qrels file, with or without a header line."""
     grades: dict[str, dict[str, int]] = {}
-    with path.open(encoding="utf-8") as lines:
-        for number, (query, document, grade) in numbered_rows(path, lines):
-            known = grades.setdefault(query, {})
-            if known.get(document, grade) != grade:
-                raise InputError(
-                    f"{path}: line {number}: query '{query}' and document '{document}' are judged {known[document]} "
-                    f"and {grade}; keep one"
-                )
-            known[document] = grade
+    for number, (query, document, grade) in numbered_rows(path):
+        known = grades.setdefault(query, {})
+        if known.get(document, grade) != grade:
+            raise InputError(
+                f"{path}: line {number}: query '{query}' and document '{document}' are judged {known[document]} "
+                f"and {grade}; keep one"
+            )
+        known[document] = grade
     if not grades:
         raise InputError(f"{path}: holds no judgement; expected lines of query-id, corpus-id and score")
     return grades
 
 
-def numbered_rows(path: Path, lines: IO[str]) -> Iterator[tuple[int, tuple[str, str, int]]]:
+def numbered_rows(path: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
     """(line number, (query, document, grade)); BEIR's three columns or TREC's four."""
-    for number, line in enumerate(lines, 1):
+    for number, line in numbered_lines(path):
         parts = line.rstrip("\n").split("\t") if "\t" in line else line.split()
-        if not any(part.strip() for part in parts):
-            continue
         if len(parts) == 4:
             parts = [parts[0], parts[2], parts[3]]
         try:
             query, document, grade = parts
+            if not float(grade).is_integer():
+                raise ValueError(grade)
             yield number, (query, document, int(float(grade)))
         except ValueError:
-            if number == 1:
+            if number == 1 and len(parts) == 3 and parts[2].strip().isalpha():
                 continue
             raise InputError(
                 f"{path}: line {number}: expected query-id, corpus-id and a whole number, tab-separated; "

@@ -19,15 +19,22 @@ def corpus_of(given: Corpus | Any) -> Corpus:
 def queries_of(given: Queries | Any, context: Mapping[str, Any] | None = None) -> Queries:
     """Queries from ours or from a dataset with `id`, `text` and perhaps `instruction`.
 
-    A conversation is flattened as mteb does: strings joined with "; ", turns as "role: content".
+    An instruction follows a text and precedes a conversation. A conversation is flattened as mteb does: strings joined
+    with "; ", turns as "role: content".
     """
     if isinstance(given, Queries):
         return given
-    texts = [spoken(text) for text in given["text"]]
-    if "instruction" in given.column_names:
-        pairs = zip(texts, given["instruction"], strict=True)
-        texts = [f"{text} {instruction}" if instruction is not None else text for text, instruction in pairs]
-    return Queries(tuple(given["id"]), tuple(texts), dict(context or {}))
+    texts = list(given["text"])
+    instructions = given["instruction"] if "instruction" in given.column_names else [None] * len(texts)
+    read = tuple(instructed(text, instruction) for text, instruction in zip(texts, instructions, strict=True))
+    return Queries(tuple(given["id"]), read, dict(context or {}))
+
+
+def instructed(text: str | Sequence[Any], instruction: str | None) -> str:
+    """A query with its instruction on the side where mteb puts it."""
+    if instruction is None:
+        return spoken(text)
+    return f"{text} {instruction}" if isinstance(text, str) else f"{instruction} {spoken(text)}"
 
 
 def spoken(text: str | Sequence[Any]) -> str:

@@ -36,9 +36,16 @@ def load(name: str, split: str = "test", *, subset: str = "default", relevance_l
 
 
 def collection_of(task: Any, split: str, *, subset: str = "default", relevance_level: int = 1) -> Collection:
-    """One split of an mteb retrieval task; its data are loaded if they are not yet."""
+    """One split of an mteb retrieval task; its data are loaded if they are not yet.
+
+    Raises:
+        InputError: The data are not to be had, or lack the subset or the split.
+    """
     task.filter_eval_splits([split])
-    task.load_data()
+    try:
+        task.load_data()
+    except OSError as error:
+        raise InputError(f"{task.metadata.name}: its data cannot be read or fetched: {error}") from None
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     if subset not in task.dataset:
         raise InputError(f"{task.metadata.name} has no subset '{subset}'; it has {', '.join(task.dataset)}")

@@ -175,18 +175,10 @@ def signature_of(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) ->
 
 def without_given_away(docstrings: Sequence[Docstring]) -> list[Docstring]:
     """The docstrings without those that are no query's answer and contain a query's text word for word."""
-    asked = {normalised(docstring.paragraph) for docstring in docstrings if docstring.is_query}
-    by_start: dict[str, list[str]] = defaultdict(list)
-    for query in asked:
-        by_start[" ".join(query.split()[:3])].append(query)
-
-    def states_a_query(docstring: Docstring) -> bool:
-        text = normalised(docstring.body)
-        words = text.split()
-        starts = {" ".join(words[at : at + 3]) for at in range(len(words))}
-        return any(contains(text, query) for start in starts for query in by_start.get(start, ()))
-
-    return [docstring for docstring in docstrings if docstring.is_query or not states_a_query(docstring)]
+    asked = by_first_words(normalised(docstring.paragraph) for docstring in docstrings if docstring.is_query)
+    return [
+        docstring for docstring in docstrings if docstring.is_query or not states_any(normalised(docstring.body), asked)
+    ]
 
 
 def clusters(docstrings: Sequence[Docstring]) -> dict[str, str]:
@@ -256,3 +248,21 @@ def normalised(text: str) -> str:
 def contains(text: str, phrase: str) -> bool:
     """Whether a normalised phrase stands in a normalised text, in whole words."""
     return f" {phrase} " in f" {text} "
+
+
+def by_first_words(phrases: Iterable[str], words: int = 3) -> dict[str, list[str]]:
+    """Normalised phrases under their first three words, so that a text is compared with few of them."""
+    starts: dict[str, list[str]] = defaultdict(list)
+    for phrase in phrases:
+        starts[" ".join(phrase.split()[:words])].append(phrase)
+    return starts
+
+
+def states_any(text: str, starts: dict[str, list[str]], words: int = 3) -> bool:
+    """Whether a normalised text contains one of the phrases word for word."""
+    own = text.split()
+    return any(
+        contains(text, phrase)
+        for start in {" ".join(own[at : at + words]) for at in range(len(own))}
+        for phrase in starts.get(start, ())
+    )

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -66,10 +67,12 @@ def read(path: Path, subset: str | None = None, split: str | None = None) -> Ran
         raise InputError(
             f"{path}: there is no such run file; expected a TREC run, a .parquet or mteb's predictions .json"
         )
-    if path.suffix == ".json":
-        return Rankings(path, {query: dict(docs) for query, docs in predictions(path, subset, split).items()})
     scores: dict[str, dict[str, float]] = {}
-    for place, query, document, score in parquet_rows(path) if path.suffix == ".parquet" else trec_rows(path):
+    if path.suffix == ".json":
+        rows = json_rows(path, predictions(path, subset, split))
+    else:
+        rows = parquet_rows(path) if path.suffix == ".parquet" else trec_rows(path)
+    for place, query, document, score in rows:
         found = scores.setdefault(query, {})
         if document in found:
             raise InputError(f"{path}: {place}: document '{document}' of query '{query}' stands there twice")
@@ -106,11 +109,23 @@ def parquet_rows(path: Path) -> Iterator[tuple[str, str, str, float]]:
         raise InputError(f"{path}: has no column {', '.join(missing)}; expected {', '.join(COLUMNS)}")
     columns = (table[name].to_pylist() for name in COLUMNS)
     for number, (query, document, score) in enumerate(zip(*columns, strict=True), 1):
-        yield f"row {number}", str(query), str(document), float(score)
+        try:
+            yield f"row {number}", str(query), str(document), float(score)
+        except (TypeError, ValueError):
+            raise InputError(f"{path}: row {number}: expected a number as score, got {score!r}") from None
 
 
-def predictions(path: Path, subset: str | None, split: str | None) -> dict[str, dict[str, float]]:
-    """{query: {document: score}} of one subset and split of mteb's prediction JSON."""
+def json_rows(path: Path, lists: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:
+    """(place, query, document, score) of one subset and split of mteb's predictions."""
+    for query, scored in lists.items():
+        if not isinstance(scored, dict) or not all(type(score) in (int, float) for score in scored.values()):
+            raise InputError(f"{path}: query '{query}': expected {{document: score}}, got {str(scored)[:80]}")
+        for document, score in scored.items():
+            yield f"query '{query}'", query, document, score
+
+
+def predictions(path: Path, subset: str | None, split: str | None) -> dict[str, Any]:
+    """{query: {document: score}}, not yet checked, of one subset and split of mteb's prediction JSON."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -118,23 +133,30 @@ def predictions(path: Path, subset: str | None, split: str | None) -> dict[str, 
     if not isinstance(content, dict) or "mteb_model_meta" not in content:
         raise InputError(f"{path}: expected mteb's prediction file, an object with 'mteb_model_meta' and subsets")
     content.pop("mteb_model_meta")
-    chosen: dict[str, dict[str, float]] = chosen_of(chosen_of(content, subset, "subset", path), split, "split", path)
-    return chosen
+    return chosen_of(chosen_of(content, subset, "subset", path), split, "split", path)
 
 
-def chosen_of(content: dict, name: str | None, what: str, path: Path) -> dict:  # type: ignore[type-arg]
+def chosen_of(content: dict[str, Any], name: str | None, what: str, path: Path) -> dict[str, Any]:
     """The part of that name, or the only part there is."""
     if name is None and len(content) == 1:
-        return dict(next(iter(content.values())))
+        name = next(iter(content))
+    if name is None:
+        raise InputError(f"{path}: holds several of them; say which {what}. {suggestion('', content)}")
     if name not in content:
-        raise InputError(f"{path}: {what} '{name}' is not in it. {suggestion(str(name), content)}")
-    return dict(content[name])
+        raise InputError(f"{path}: {what} '{name}' is not in it. {suggestion(name, content)}")
+    part = content[name]
+    if not isinstance(part, dict):
+        raise InputError(f"{path}: {what} '{name}': expected an object, got {str(part)[:80]}")
+    return part
 
 
 def write(run: Run, path: Path, *, name: str = "mteb-cascade", subset: str = "default", split: str = "test") -> None:
     """Write a run in the form that the file's ending names: `.json`, `.parquet`, or else a TREC run.
 
     A TREC run and a Parquet file keep every float32 bit. Only a JSON keeps a query that found nothing.
+
+    Raises:
+        InputError: An id with white space cannot stand in a TREC run.
     """
     with replaced(path) as beside:
         if path.suffix == ".json":
@@ -152,4 +174,7 @@ def write(run: Run, path: Path, *, name: str = "mteb-cascade", subset: str = "de
             return
         ranks = np.cumsum(found, axis=1)[found]
         lines = zip(queries, documents.to_pylist(), ranks.tolist(), scores.tolist(), strict=True)
+        spaced = next((i for i in [*run.query_ids, *documents.unique().to_pylist()] if len(i.split()) != 1), None)
+        if spaced is not None:
+            raise InputError(f"{path}: a TREC run cannot hold the id {spaced!r}; write a .parquet or a .json")
         beside.write_text("".join(f"{q} Q0 {d} {r} {s:.9g} {name}\n" for q, d, r, s in lines), encoding="utf-8")

@@ -20,7 +20,7 @@ from mteb_cascade.corpora.load import load as load_collection
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.load import load
-from mteb_cascade.values.measures import evaluate, mean
+from mteb_cascade.values.measures import Measure, evaluate, mean
 from mteb_cascade.values.run import Run
 
 DEFAULT_MEASURES = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
@@ -107,6 +107,8 @@ def evaluate_stage(
     stage.index(collection.corpus)
     try:
         run = stage.retrieve(part.queries, k)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"{stage.label}: {error}") from None
     if collection.ignore_identical_ids:
@@ -126,7 +128,7 @@ def evaluate_models(
     allow_empty: bool = False,
     output: Path | None = None,
 ) -> list[Evaluation]:
-    """Evaluate models on one split; all names are looked up before any work is done.
+    """Evaluate models on one split; all names and measures are looked up before any work is done.
 
     Args:
         names: Models by name, folder or hub id, or stages.
@@ -138,6 +140,8 @@ def evaluate_models(
         allow_empty: Accept documents without text.
         output: Folder that gets one JSON and one Parquet run a model.
     """
+    for measure in measures:
+        Measure.parse(measure)
     stages = [load(name) for name in names]
     for stage in stages:
         stage.prepare()

@@ -37,12 +37,18 @@ def add_models(registry: dict[str, ModelMeta]) -> None:
     """Every spec, under its short name and under org/name; a broken one is there too and says so when it is loaded."""
     found, errors = specs.catalogue()
     metas: dict[str, ModelMeta] = {}
+    owners: dict[str, specs.Spec] = {}
     for short_name, spec in found.items():
-        meta = meta_of(spec)
-        metas[short_name] = meta
-        metas.setdefault(str(meta.name), meta)
+        owner = owners.setdefault(spec.name, spec)
+        if owner is spec:
+            metas[short_name] = metas[spec.name] = meta_of(spec)
+        else:
+            reason = f"name: '{spec.name}' is the name of {specs.shown(owner.path)} already; give each its own"
+            metas[short_name] = broken(f"local/{short_name}", f"{specs.shown(spec.path)}: {reason}")
     for error in errors:
-        metas.setdefault(error.path.stem, broken(f"local/{error.path.stem}", str(error)))
+        name = error.path.stem
+        metas[name] = broken(f"local/{name}", str(error))
+        metas.setdefault(f"local/{name}", metas[name])
     for name, meta in metas.items():
         if name not in registry or is_ours(registry[name]):
             registry[name] = meta
@@ -63,15 +69,17 @@ def is_ours(meta: ModelMeta) -> bool:
 
 
 def meta_of(spec: specs.Spec) -> ModelMeta:
-    """The spec's ModelMeta; one whose loader names the mistakes where there are any."""
+    """The spec's ModelMeta; one whose loader says what is wrong where anything is: one model never hides another."""
     from mteb_cascade.mteb_plugin.loader import loaded
     from mteb_cascade.stages.load import build
     from mteb_cascade.stages.model_meta import model_meta_of
 
     try:
         meta = model_meta_of(build(spec, fetch=False))
-    except (InputError, OSError) as error:
+    except InputError as error:
         return broken(spec.name, str(error))
+    except Exception as error:  # such as a damaged weights file, or a kind's missing dependency
+        return broken(spec.name, f"{specs.shown(spec.path)}: {type(error).__name__}: {error}")
     return meta.model_copy(update={"loader": loaded})
 
 

@@ -19,7 +19,9 @@ from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import Spec
+from mteb_cascade.stages.exact import best
 from mteb_cascade.stages.files import digests
+from mteb_cascade.values.fusion import rerank
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
@@ -110,12 +112,12 @@ class Stage(ABC):
             part = queries.rows(range(start, min(start + block, len(queries))))
             docs = np.repeat(everything, len(part), axis=0)
             candidates = Run(part.ids, self.corpus, docs, np.zeros(docs.shape, np.float32))
-            runs.append(self.rank(part, candidates).cut(k))
+            runs.append(best(part.ids, self.corpus, [(0, self.score(part, candidates))], k))
         return stacked(runs, queries, self.corpus)
 
     def rank(self, queries: Queries, candidates: Run) -> Run:
-        """The candidates sorted by `score`."""
-        return Run.ranked(queries.ids, candidates.corpus, candidates.docs, self.score(queries, candidates))
+        """The candidates sorted by `score`; those that it cannot score stand below the others in their old order."""
+        return rerank(candidates, self.score(queries, candidates), candidates.depth)
 
     # Identity ------------------------------------------------------------------------------------------------------
 

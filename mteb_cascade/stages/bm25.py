@@ -63,8 +63,8 @@ class BM25(Stage):
             raise InputError(f"language: '{self.language}' has no stemmer. {suggestion(self.language, languages)}")
         if isinstance(self.stop_words, str) and self.stop_words not in ("language", "none"):
             raise InputError(f"stop_words: expected 'language', 'none' or a list of words, got '{self.stop_words}'")
-        if self.k1 < 0 or not 0 <= self.b <= 1:
-            raise InputError(f"expected k1 >= 0 and 0 <= b <= 1, got k1 = {self.k1} and b = {self.b}")
+        if not (0 <= self.k1 < np.inf and 0 <= self.b <= 1):
+            raise InputError(f"expected a finite k1 >= 0 and 0 <= b <= 1, got k1 = {self.k1} and b = {self.b}")
         self._built: tuple[str, bm25s.BM25] | None = None
 
     def tokens(self, texts: list[str], progress: bool = False) -> list[list[str]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import Stage, hash_of
+from mteb_cascade.values.fusion import weighted_sum
 from mteb_cascade.values.lookup import looked_up, united
 from mteb_cascade.values.run import PAD, Run
 
@@ -76,12 +77,10 @@ class Hybrid(Stage):
         return Run.ranked(queries.ids, union.corpus, union.docs, np.where(union.docs == PAD, 0, total)).cut(k)
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
-        """The weighted sum with every member asked for every candidate."""
-        pads = candidates.docs == PAD
-        total = np.zeros(candidates.docs.shape)
-        for member in self.members:
-            total += member.weight * np.where(pads, 0, member.stage.score(queries, candidates))
-        return np.where(pads, -np.inf, total).astype(np.float32)
+        """The weighted sum with every member asked for every candidate; -inf where one cannot score it."""
+        scores = [member.stage.score(queries, candidates) for member in self.members]
+        total = weighted_sum(scores, [member.weight for member in self.members])
+        return np.where(candidates.docs == PAD, np.float32(-np.inf), total)
 
     @property
     def options(self) -> dict[str, Any]:

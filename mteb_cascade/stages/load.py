@@ -145,6 +145,7 @@ def built_parts(
         return [], [f'{table}: expected one or more [[{table}]] tables, each with model = "..."']
     parts: list[Any] = []
     mistakes = []
+    shallowest = None
     for number, entry in enumerate(entries, 1):
         first = spec.kind == "cascade" and number == 1
         allowed = {"model": str, **({} if first else keys)}
@@ -159,8 +160,12 @@ def built_parts(
             depth = entry.get("depth")
             if depth is None:
                 wrong.append("depth: missing; say how many candidates this stage scores")
-            elif isinstance(depth, int) and depth < 1:
+            elif type(depth) is int and depth < 1:
                 wrong.append(f"depth: expected at least 1, got {depth}; leave the stage out to skip it")
+            elif type(depth) is int and shallowest is not None and depth > shallowest:
+                wrong.append(f"depth: expected at most the {shallowest} of the stage before, got {depth}")
+            elif type(depth) is int:
+                shallowest = depth
         if not wrong:
             try:
                 member = resolved(entry["model"], device=device, fetch=fetch, above=above)

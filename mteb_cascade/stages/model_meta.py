@@ -26,6 +26,9 @@ MODEL_TYPES = {
 
 FRAMEWORKS = {"bm25": ["NumPy"], "run": ["NumPy"]}
 
+OURS = ("loader", "loader_kwargs", "name", "revision", "experiment_kwargs", "is_cross_encoder")
+"""Fields of a ModelMeta that a card does not set: the spec itself decides them."""
+
 
 def model_meta_of(stage: Stage) -> ModelMeta:
     """The ModelMeta of a stage: revision is its fingerprint, its pipeline stands in `loader_kwargs`.
@@ -58,15 +61,15 @@ def model_meta_of(stage: Stage) -> ModelMeta:
         "modalities": ["text"],
     }
     card = dict(spec.card) if spec else {}
-    unknown = [
-        key for key in card if key not in ModelMeta.model_fields or key in ("loader", "loader_kwargs", "revision")
-    ]
-    if unknown and spec:
-        raise SpecError(
-            spec.path, [f"[card] unknown key '{key}'. {suggestion(key, ModelMeta.model_fields)}" for key in unknown]
-        )
-    if "training_datasets" in card:
-        card["training_datasets"] = set(card["training_datasets"])
+    known = [key for key in ModelMeta.model_fields if key not in OURS]
+    mistakes = [f"[card] unknown key '{key}'. {suggestion(key, known)}" for key in card if key not in known]
+    datasets = card.get("training_datasets")
+    if isinstance(datasets, list):
+        card["training_datasets"] = set(map(str, datasets))
+    elif datasets is not None:
+        mistakes.append(f"[card] training_datasets: expected a list of names, got {datasets!r}")
+    if mistakes and spec:
+        raise SpecError(spec.path, mistakes)
     try:
         return ModelMeta(**(facts | card))
     except ValueError as error:

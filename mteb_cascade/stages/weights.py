@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mteb_cascade.errors import InputError
-from mteb_cascade.spec import Spec, shown
+from mteb_cascade.errors import InputError, suggestion
+from mteb_cascade.spec import NAME, Spec, shown
 
 KIND_OF_MODEL_TYPE = {
     "SentenceTransformer": "bi-encoder",
@@ -37,6 +37,8 @@ def local_folder(model: str, revision: str | None = None) -> Path | None:
     """The folder of a model on this disk: its own, or the hub's snapshot where it was fetched before; else None."""
     if is_path(model):
         return Path(model).expanduser()
+    if not NAME.fullmatch(model):
+        return None
     from huggingface_hub import try_to_load_from_cache
 
     for name in ("config.json", "modules.json"):
@@ -61,6 +63,10 @@ def fetched_folder(model: str, revision: str | None, spec: Spec | None, what: st
         )
     if is_path(model):
         raise InputError(f"{what}: no model in {shown(Path(model).expanduser())}: the folder is missing or empty")
+    if not NAME.fullmatch(model):
+        raise InputError(
+            f"{what}: '{model}' is no hub id, and a folder is given as an absolute path or starting with ./ or ~"
+        )
     if offline():
         raise InputError(
             f"{what}: '{model}' is no model known here and not in the hub's cache; HF_HUB_OFFLINE is set, so it cannot be "
@@ -77,12 +83,19 @@ def fetched_folder(model: str, revision: str | None, spec: Spec | None, what: st
 
 
 def kind_of(folder: Path) -> str | None:
-    """The kind of model in a folder, told from its configuration as sentence-transformers itself would; None if unclear."""
+    """The kind of model in a folder, told from its configuration as sentence-transformers itself would; None if unclear.
+
+    Raises:
+        InputError: It names a module of ours that there is not.
+    """
     config = read_json(folder / "config.json")
     if config.get(MODULE_KEY):
         from mteb_cascade.stages.modules import KIND_OF_MODULE
 
-        return KIND_OF_MODULE.get(str(config[MODULE_KEY]))
+        module = str(config[MODULE_KEY])
+        if module not in KIND_OF_MODULE:
+            raise InputError(f"{shown(folder)}: unknown module '{module}'. {suggestion(module, KIND_OF_MODULE)}")
+        return KIND_OF_MODULE[module]
     kind = KIND_OF_MODEL_TYPE.get(str(read_json(folder / "config_sentence_transformers.json").get("model_type")))
     if kind:
         return kind

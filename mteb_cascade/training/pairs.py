@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from mteb_cascade.corpora.collection import Collection
-from mteb_cascade.corpora.pythondocs import contains, normalised
+from mteb_cascade.corpora.pythondocs import QUERY_WORDS, by_first_words, normalised, states_any
 
 HELD_OUT = ("dev", "test")
 """Splits whose queries and relevant documents no model may read in training."""
 
 STATEMENT_WORDS = 4
 """From this many words on, a sentence that held-out text has too is taken out of training text."""
+
+REST_WORDS = 8
+"""Words that must remain of a document when one of its sentences is asked."""
 
 SENTENCE_END = re.compile(r"((?<=[.!?:;])\s+|\n\s*\n)")
 
@@ -52,14 +54,14 @@ def training_texts(collection: Collection) -> dict[int, str]:
     said = {
         statement
         for text in [*queries, *(texts[row] for row in held_out_rows)]
-        for statement in map(normalised, [text, *SENTENCE_END.split(text)])
+        for statement in map(normalised, [text, *sentences(text)])
         if len(statement.split()) >= STATEMENT_WORDS
     }
     starts = by_first_words(map(normalised, queries))
     allowed = {}
     for row, text in enumerate(texts):
         if row not in held_out_rows:
-            kept = "".join(part for part in SENTENCE_END.split(text) if normalised(part) not in said).strip()
+            kept = "".join(part for part in sentences(text) if normalised(part) not in said).strip()
             if kept and not states_any(normalised(kept), starts):
                 allowed[row] = kept
     return allowed
@@ -107,16 +109,26 @@ def name_pairs(collection: Collection, texts: dict[int, str]) -> Iterator[Pair]:
 
 
 def sentence_pairs(texts: dict[int, str]) -> Iterator[Pair]:
-    """Each sentence of 4 to 40 words with the rest of its document, where at least 8 words remain."""
+    """Each sentence that is as long as a query, with the rest of its document."""
     for row, text in texts.items():
-        parts = SENTENCE_END.split(text)
-        for at in range(0, len(parts), 2):
-            sentence = " ".join(parts[at].split("\n", 1)[-1].split() if at == 0 else parts[at].split())
-            rest = (
-                "".join(parts[:at] + parts[at + 1 :]) if at else parts[0].split("\n", 1)[0] + "\n" + "".join(parts[1:])
-            )
-            if 4 <= len(sentence.split()) <= 40 and ">>>" not in sentence and len(rest.split()) >= 8:
-                yield Pair(sentence, rest.strip(), row, "sentence")
+        parts = sentences(text)
+        for at in range(2, len(parts), 2):
+            sentence = " ".join(parts[at].split())
+            rest = "".join(parts[:at] + parts[at + 2 :]).strip()
+            if len(sentence.split()) in QUERY_WORDS and ">>>" not in sentence and len(rest.split()) >= REST_WORDS:
+                yield Pair(sentence, rest, row, "sentence")
+
+
+def sentences(text: str) -> list[str]:
+    r"""A text's heading and sentences at even places, what separates them at odd ones; joined they are the text.
+
+    The first line is a heading where others follow it, and so no part of the first sentence.
+
+    >>> sentences("m.f f()\nDoes this. Does that.")
+    ['m.f f()', '\n', 'Does this.', ' ', 'Does that.']
+    """
+    heading, newline, body = text.partition("\n")
+    return [heading, newline, *SENTENCE_END.split(body)] if newline else ["", "", *SENTENCE_END.split(text)]
 
 
 def name_words(name: str) -> str:
@@ -127,21 +139,3 @@ def name_words(name: str) -> str:
     """
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return " ".join(re.findall(r"[^\W_]+", spaced))
-
-
-def by_first_words(phrases: Iterable[str], words: int = 3) -> dict[str, list[str]]:
-    """Normalised phrases under their first three words, so that a text is compared with few of them."""
-    starts: dict[str, list[str]] = defaultdict(list)
-    for phrase in phrases:
-        starts[" ".join(phrase.split()[:words])].append(phrase)
-    return starts
-
-
-def states_any(text: str, starts: dict[str, list[str]], words: int = 3) -> bool:
-    """Whether a normalised text contains one of the phrases word for word."""
-    own = text.split()
-    return any(
-        contains(text, phrase)
-        for start in {" ".join(own[at : at + words]) for at in range(len(own))}
-        for phrase in starts.get(start, ())
-    )

@@ -1,0 +1,36 @@
+# Needs Python 3.11 or newer and make, nothing else. PYTHON=python3.12 chooses the interpreter.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: test demo trials bench clean
+
+test: $(INSTALLED)  ## Lint, types, doctests, tests.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --doctest-modules mteb_cascade tests
+
+demo: $(INSTALLED)  ## The main job on real text, under 5 minutes.
+	$(BIN)/mteb-cascade demo
+
+trials: $(INSTALLED)  ## Long checks against published figures and at full size.
+	$(BIN)/python benchmarks/leaderboard.py
+	$(BIN)/python benchmarks/curves.py
+
+bench: $(INSTALLED)  ## What the machine at hand takes.
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/curves.py
+
+clean:  ## Everything that git ignores except trained models.
+	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last and taken away first: an environment without it was interrupted and is made anew.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mteb-cascade needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
+	test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	rm -f $@
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@

@@ -1,0 +1,294 @@
+"""The main job on real text: train, compose, choose on dev, evaluate through mteb, and say what the reranker bought."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomlkit
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.text import Text
+
+from mteb_cascade import spec as specs
+from mteb_cascade.atomic import replaced
+from mteb_cascade.corpora import pythondocs, run_files
+from mteb_cascade.corpora.collection import Collection, Split
+from mteb_cascade.errors import InputError
+from mteb_cascade.experiments.choose import choose_depth_and_blend, choose_weight, scored
+from mteb_cascade.experiments.evaluate import versions
+from mteb_cascade.progress import bar
+from mteb_cascade.report.depth_curve import draw
+from mteb_cascade.report.tables import figure, significance, table
+from mteb_cascade.stages.cascade import Cascade
+from mteb_cascade.stages.hybrid import Hybrid
+from mteb_cascade.stages.load import load
+from mteb_cascade.training.train import train
+from mteb_cascade.values.curves import OUTCOMES, curves, oracle_scores, outcomes
+from mteb_cascade.values.measures import evaluate, mean
+from mteb_cascade.values.statistics import holm, interval, paired_bootstrap
+
+MODELS = ("our-bm25", "our-biencoder", "our-hybrid", "our-cascade")
+MEASURES = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
+PANELS = ("success@1", "recall@10")
+CLAIMS = (
+    ("our-biencoder", "our-bm25", "recall@100"),
+    ("our-hybrid", "our-bm25", "recall@10"),
+    ("our-hybrid", "our-biencoder", "recall@10"),
+    ("our-cascade", "our-hybrid", "success@1"),
+    ("our-cascade", "our-bm25", "success@1"),
+)
+"""(better, worse, measure): tested on test, Holm-corrected together."""
+
+TASK = "PythonDocsRetrieval"
+DEPTH = 100
+RESAMPLES = 10_000
+BAND_RESAMPLES = 1_000
+
+PerQuery = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Says which step has begun, and how long each took."""
+
+    console: Console
+    begun: float
+
+    def say(self, text: str) -> None:
+        """One line with the time so far."""
+        self.console.print(Text(f"{time.monotonic() - self.begun:5.0f} s  {text}"))
+
+
+def run(output: Path, *, seeds: int = 3) -> dict[str, Any]:
+    """Do everything, print the tables, and write results and figure.
+
+    Args:
+        output: Folder for `demo.json`, `demo.png` and mteb's own result files.
+        seeds: Seeds of the bi-encoder, for mean and spread.
+
+    Returns:
+        What demo.json holds.
+
+    Raises:
+        InputError: The specs of the demo are not in ./models.
+    """
+    missing = [name for name in (*MODELS, "our-reranker") if specs.find(name) is None]
+    if missing:
+        raise InputError(
+            f"no spec of {', '.join(missing)} in ./models; run the demo from a checkout of mteb-cascade, or copy its models/"
+        )
+    steps = Steps(Console(), time.monotonic())
+    collection = pythondocs.load()
+    test, dev = collection.split("test"), collection.split("dev")
+    steps.say(
+        f"PythonDocs from {collection.note}: {len(collection.corpus):,} documents, "
+        f"{len(test.queries):,} test and {len(dev.queries):,} dev queries"
+    )
+    spread = seeds_of_biencoder(collection, seeds, steps)
+    with bar("training our-reranker") as progress:
+        train("our-reranker", progress=progress)
+    steps.say("trained our-reranker on the train split")
+    choices = chosen_on_dev(collection, steps)
+    per_query = through_mteb(test, output, steps)
+    comparisons = tested(per_query, test)
+    sweep = swept(collection, test)
+    result = {
+        "task": TASK,
+        "note": collection.note,
+        "revision": collection.revision,
+        "split": "test",
+        "queries": len(test.queries),
+        "relevance_level": test.qrels.relevance_level,
+        "first_stage": "our-hybrid",
+        "chosen_on_dev": choices,
+        "scores": {name: {measure: float(mean(values[measure])) for measure in MEASURES} for name, values in per_query.items()},
+        "biencoder_seeds": spread,
+        "highest_recall@1": float(np.mean(1 / test.qrels.relevant_counts(test.queries.ids))),
+        "comparisons": comparisons,
+        "fingerprints": {name: load(name).fingerprint for name in MODELS},
+        "sweep": sweep,
+        "versions": versions(),
+    }
+    with replaced(output / "demo.json") as beside:
+        beside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    title = f"PythonDocs test ({collection.note}, {len(test.queries):,} queries): our-hybrid, then our-reranker"
+    draw(sweep["curves"], output / "demo.png", title=title, bands=sweep["bands"], chosen=choices["depth"])
+    show(result, steps.console)
+    steps.say(f"wrote {output / 'demo.json'} and {output / 'demo.png'}")
+    return result
+
+
+def seeds_of_biencoder(collection: Collection, seeds: int, steps: Steps) -> dict[str, dict[str, Any]]:
+    """Train the bi-encoder with several seeds; the spec's own stays, the others are measured and dropped.
+
+    Returns:
+        {measure: {"seeds": a figure each, "mean", "spread"}}, the spread as a standard deviation.
+    """
+    test = collection.split("test")
+    found: dict[str, list[float]] = {measure: [] for measure in MEASURES}
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(seeds):
+            with bar(f"our-biencoder, seed {seed}") as progress:
+                where = train(
+                    "our-biencoder", seed=seed, folder=Path(folder) / str(seed) if seed else None, progress=progress
+                )
+            stage = load(where)
+            stage.index(collection.corpus)
+            for measure, values in evaluate(stage.retrieve(test.queries, DEPTH), test.qrels, MEASURES).items():
+                found[measure].append(float(mean(values)))
+    steps.say(f"trained our-biencoder from scratch with {seeds} seeds")
+    return {
+        measure: {"seeds": values, "mean": float(np.mean(values)), "spread": float(np.std(values, ddof=min(1, seeds - 1)))}
+        for measure, values in found.items()
+    }
+
+
+def chosen_on_dev(collection: Collection, steps: Steps) -> dict[str, Any]:
+    """Choose the hybrid's weight, then the cascade's depth and blend, on dev, and write them into the specs."""
+    dev = collection.split("dev")
+    hybrid = load("our-hybrid")
+    assert isinstance(hybrid, Hybrid)
+    hybrid.index(collection.corpus)
+    weight, _ = choose_weight(hybrid, dev)
+    changed = write_values("our-hybrid", "member", 0, {"weight": weight})
+    cascade = load("our-cascade")
+    assert isinstance(cascade, Cascade)
+    cascade.index(collection.corpus)
+    given = scored(cascade, dev, DEPTH)
+    depth, blend, tried = choose_depth_and_blend(given, dev)
+    changed |= write_values("our-cascade", "stage", 1, {"depth": depth, "blend": blend})
+    steps.say(
+        f"chosen on dev: BM25 weighted {weight:g} in the hybrid, reranker depth {depth}, blend {blend:g}"
+        + (" (written to models/)" if changed else "")
+    )
+    return {"weight": weight, "depth": depth, "blend": blend, "dev_mrr@10": tried[depth, blend]}
+
+
+def write_values(name: str, part: str, number: int, values: Mapping[str, float]) -> bool:
+    """Set keys of one [[part]] table of a spec, its comments kept; says whether anything changed."""
+    path = specs.required(name).path
+    document = tomlkit.parse(path.read_text(encoding="utf-8"))
+    entry = document[part][number]  # type: ignore[index]
+    if all(entry.get(key) == value for key, value in values.items()):  # type: ignore[union-attr]
+        return False
+    entry.update(values)  # type: ignore[union-attr]
+    with replaced(path) as beside:
+        beside.write_text(tomlkit.dumps(document), encoding="utf-8")
+    return True
+
+
+def through_mteb(split: Split, output: Path, steps: Steps) -> dict[str, PerQuery]:
+    """Evaluate every model with mteb, and measure the very predictions that mteb wrote, query by query.
+
+    Raises:
+        RuntimeError: mteb's figures and ours differ.
+    """
+    import logging
+
+    import mteb
+
+    from mteb_cascade.mteb_plugin.registry import register
+
+    register()
+    logging.getLogger("mteb").setLevel(logging.ERROR)
+    corpus = pythondocs.load().corpus
+    found = {}
+    for name in MODELS:
+        task = mteb.get_task(TASK)
+        model = mteb.get_model(name)
+        with tempfile.TemporaryDirectory() as predictions:
+            results = mteb.evaluate(
+                model,
+                task,
+                cache=mteb.ResultCache(output.absolute().parent if output.name == "results" else output),
+                overwrite_strategy="always",
+                prediction_folder=predictions,
+                show_progress_bar=False,
+            )
+            (file,) = Path(predictions).glob("*.json")
+            ranked = run_files.read(file).run(split.queries.ids, corpus)
+        found[name] = evaluate(ranked, split.qrels, MEASURES)
+        theirs = results.task_results[0].scores["test"][0]["ndcg_at_10"]
+        ours = float(mean(found[name]["ndcg@10"]))
+        if abs(theirs - ours) > 1e-4:
+            raise RuntimeError(f"{name}: mteb says nDCG@10 {theirs:.5f}, ir-measures {ours:.5f} for the same predictions")
+    steps.say(f"evaluated {', '.join(MODELS)} through mteb; its nDCG@10 equals ir-measures' on each")
+    return found
+
+
+def tested(per_query: Mapping[str, PerQuery], split: Split) -> list[dict[str, Any]]:
+    """Each claim with its interval and Holm-corrected p-value, modules resampled."""
+    pairs = [(per_query[better][measure], per_query[worse][measure]) for better, worse, measure in CLAIMS]
+    compared = [paired_bootstrap(a, b, split.clusters, resamples=RESAMPLES) for a, b in pairs]
+    corrected = holm([one.p_value for one in compared])
+    return [
+        {"better": better, "worse": worse, "measure": measure, "difference": one.difference, "low": one.low,
+         "high": one.high, "p": one.p_value, "p_holm": float(p_holm)}
+        for (better, worse, measure), one, p_holm in zip(CLAIMS, compared, corrected, strict=True)
+    ]  # fmt: skip
+
+
+def swept(collection: Collection, split: Split) -> dict[str, Any]:
+    """Every depth of the cascade on a split from one scoring pass: curves, intervals, and what became of rank 1."""
+    cascade = load("our-cascade")
+    assert isinstance(cascade, Cascade)
+    cascade.index(collection.corpus)
+    given = scored(cascade, split, DEPTH)
+    blend = cascade.steps[-1].blend
+    lines = {
+        "reranker alone": curves(given.run, given.scores, split.qrels, PANELS),
+        "blended": curves(given.run, given.scores, split.qrels, PANELS, blend),
+        "oracle": curves(given.run, oracle_scores(given.run.cut(DEPTH), split.qrels), split.qrels, PANELS),
+    }
+    if not blend:
+        del lines["blended"]
+    drawn: dict[str, dict[str, list[float]]] = {measure: {} for measure in PANELS}
+    bands: dict[str, dict[str, tuple[list[float], list[float]]]] = {measure: {} for measure in PANELS}
+    for measure in PANELS:
+        for name, values in lines.items():
+            drawn[measure][name] = np.round(mean(values[measure]), 5).tolist()
+            if name != "oracle":
+                low, high = interval(values[measure], split.clusters, resamples=BAND_RESAMPLES)
+                bands[measure][name] = (np.round(low, 5).tolist(), np.round(high, 5).tolist())
+        first = float(mean(evaluate(given.run, split.qrels, [measure])[measure]))
+        drawn[measure]["first stage"] = [round(first, 5)] * DEPTH
+    became = outcomes(given.run, given.scores, split.qrels, blend)
+    counts = {name: (became == number).sum(axis=0).tolist() for number, name in enumerate(OUTCOMES)}
+    return {"blend": blend, "curves": drawn, "bands": bands, "outcomes": counts}
+
+
+def show(result: Mapping[str, Any], console: Console) -> None:
+    """The tables, readable at 80 columns."""
+    title = f"{result['task']}, test, {result['queries']:,} queries, {result['note']}, relevant: grade >= {result['relevance_level']}"
+    rows = [[name, *(figure(scores[measure]) for measure in MEASURES)] for name, scores in result["scores"].items()]
+    console.print(table(title, ["model", *MEASURES], rows))
+    seeds = result["biencoder_seeds"]
+    spread = ", ".join(f"{measure} {figure(s['mean'])} ± {figure(s['spread'])}" for measure, s in list(seeds.items())[1:4])
+    console.print(Text(f"our-biencoder over {len(seeds['recall@1']['seeds'])} seeds: {spread}."))
+    console.print(
+        Text(
+            f"Highest possible recall@1: {figure(result['highest_recall@1'])}. Training read no test or dev query and none "
+            "of their documents."
+        )
+    )
+    rows = [
+        [
+            f"{one['better']} above {one['worse']}",
+            one["measure"],
+            f"{one['difference']:+.3f}",
+            f"[{one['low']:+.3f}, {one['high']:+.3f}]",
+            significance(one["p_holm"], RESAMPLES),
+        ]
+        for one in result["comparisons"]
+    ]
+    console.print(table("Paired bootstrap over modules, Holm-corrected", ["claim", "in", "difference", "95 %", ""], rows))
+    depth = result["chosen_on_dev"]["depth"]
+    counts = {name: values[depth - 1] for name, values in result["sweep"]["outcomes"].items()}
+    console.print(Text(f"Rank 1 at depth {depth}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + "."))

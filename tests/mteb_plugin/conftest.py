@@ -1,0 +1,143 @@
+"""A working folder with four models, and two interpreters: the running one, and one that holds only our wheel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SPECS = {
+    "our-bm25": 'name = "ours/lexical"\nkind = "bm25"\n[card]\nlicense = "apache-2.0"\nlanguages = ["eng-Latn"]\n',
+    "our-biencoder": 'kind = "bi-encoder"\n',
+    "our-hybrid": """
+        kind = "hybrid"
+        [[member]]
+        model = "our-bm25"
+        weight = 0.1
+        [[member]]
+        model = "our-biencoder"
+        """,
+    "our-cascade": """
+        kind = "cascade"
+        [[stage]]
+        model = "our-bm25"
+        [[stage]]
+        model = "our-biencoder"
+        depth = 100
+        """,
+}
+
+Interpreter = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def biencoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a SentenceTransformer: random vectors of words, and a tokenizer trained on the spot."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    trainer = trainers.WordPieceTrainer(special_tokens=["[PAD]", "[UNK]"], show_progress=False)
+    tokenizer.train_from_iterator((ROOT / "LICENSE").read_text().splitlines(), trainer)
+    table = torch.randn(tokenizer.get_vocab_size(), 16, generator=torch.Generator().manual_seed(0))
+    folder = tmp_path_factory.mktemp("biencoder") / "our-biencoder"
+    SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.fixture
+def house(tmp_path: Path, biencoder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, and the test stands in it."""
+    folder = furnished(tmp_path / "house", biencoder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("MTEB_CASCADE_MODELS", raising=False)
+    return folder
+
+
+def furnished(folder: Path, biencoder: Path) -> Path:
+    """Put the specs and the weights into a folder's models/."""
+    models = folder / "models"
+    shutil.copytree(biencoder, models / "our-biencoder")
+    for name, text in SPECS.items():
+        (models / f"{name}.toml").write_text(text)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def visited(tmp_path_factory: pytest.TempPathFactory, biencoder: Path) -> Path:
+    """As `house`, for tests that share one and change nothing in it; one of its specs is broken."""
+    folder = furnished(tmp_path_factory.mktemp("visited"), biencoder)
+    (folder / "models" / "our-broken.toml").write_text('kind = "bm52"\n')
+    (folder / "models" / "our-torn.toml").write_text('kind = "cascade\n')
+    return folder
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
+    """Call the interpreter that runs the tests: `running(*arguments, cwd=..., NAME=value)`."""
+    return interpreter(Path(sys.executable), tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def wheel_only(tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
+    """Call the interpreter of a fresh environment that holds our wheel and sees the libraries of the running one.
+
+    The libraries come by a path in a `.pth` file: Python does not read the `.pth` files of a folder that is put on the
+    path so, hence neither the editable install nor its start-up hook is active there.
+    """
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(build, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel]
+    subprocess.run(install, check=True, capture_output=True)
+    (site,) = (folder / "venv").glob("lib/python*/site-packages")
+    (site / "deps.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    command = Path(sys.executable).with_name("mteb").read_text().splitlines(keepends=True)
+    (python.parent / "mteb").write_text("".join([f"#!{python}\n", *command[1:]]))
+    (python.parent / "mteb").chmod(0o755)
+    return interpreter(python, folder / "cache")
+
+
+def interpreter(python: Path, cache: Path) -> Interpreter:
+    """A function that runs this interpreter, or a command installed beside it, outside the repository."""
+
+    def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = (
+            [python, *arguments] if arguments[0].startswith("-") else [python.with_name(arguments[0]), *arguments[1:]]
+        )
+        ours = {
+            "HF_HUB_OFFLINE": "1",
+            "MTEB_CASCADE_CACHE": str(cache),
+            "MTEB_CACHE": str(cache),
+            "COLUMNS": "200",
+            "PYTHONHASHSEED": "0",
+        }
+        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MTEB_CASCADE_MODELS")}
+        return subprocess.run(command, cwd=cwd, env={**kept, **ours, **environment}, capture_output=True, text=True)
+
+    return run
+
+
+@pytest.fixture
+def clean_registry() -> Iterator[dict[str, object]]:
+    """mteb's model registry, put back as it was after the test."""
+    from mteb.models.model_implementations import MODEL_REGISTRY
+
+    before = dict(MODEL_REGISTRY)
+    yield MODEL_REGISTRY
+    MODEL_REGISTRY.clear()
+    MODEL_REGISTRY.update(before)

@@ -1,0 +1,91 @@
+"""Small worlds drawn at random: a corpus of few texts many times over under odd ids, and queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import strategies as st
+from table_stage import TEXTS, Table
+
+from mteb_cascade.corpora.collection import Collection, Split
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.stages.base import Stage
+from mteb_cascade.stages.bi_encoder import BiEncoder
+from mteb_cascade.stages.bm25 import BM25
+from mteb_cascade.stages.cascade import Cascade, Step
+from mteb_cascade.stages.cross_encoder import CrossEncoder
+from mteb_cascade.stages.hybrid import Hybrid, Member
+from mteb_cascade.stages.late_interaction import LateInteraction
+from mteb_cascade.values.qrels import Qrels
+
+IDS = ("d2", "d10", "d1", "D3", "é", "e\u0301", "z", "𝒶", "ﬁ", "a", "ß", "~", "0", "ÿ", "\ufffd")
+
+
+@dataclass(frozen=True)
+class World:
+    corpus: Corpus
+    queries: Queries
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    ids = draw(st.lists(st.sampled_from(IDS), min_size=1, max_size=len(IDS), unique=True))
+    text = st.sampled_from(TEXTS)
+    texts = draw(st.lists(text, min_size=len(ids), max_size=len(ids)))
+    asked = draw(st.lists(text, min_size=1, max_size=3))
+    queries = Queries(tuple(f"q{row}" for row in range(len(asked))), tuple(asked))
+    return World(Corpus.of(ids, texts), queries)
+
+
+@pytest.fixture(scope="session")
+def any_world() -> st.SearchStrategy[World]:
+    return worlds()
+
+
+@pytest.fixture(scope="session")
+def stage_of(
+    tiny_static: Path, tiny_bi_encoder: Path, tiny_cross_encoder: Path, tiny_late_interaction: Path
+) -> Callable[[str], Stage]:
+    """A new stage of this name; hybrids have pools that some corpora fill and others do not."""
+
+    def dense() -> Stage:
+        return BiEncoder(model=str(tiny_static))
+
+    def hybrid() -> Stage:
+        return Hybrid(Member(BM25(), 1.0), Member(dense(), 0.25), pool=4)
+
+    makers: dict[str, Callable[[], Stage]] = {
+        "bm25": BM25,
+        "static": dense,
+        "bi-encoder": lambda: BiEncoder(model=str(tiny_bi_encoder)),
+        "late-interaction": lambda: LateInteraction(model=str(tiny_late_interaction)),
+        "cross-encoder": lambda: CrossEncoder(model=str(tiny_cross_encoder)),
+        "table": Table.coarse,
+        "hybrid": hybrid,
+        "hybrid of three": lambda: Hybrid(BM25(), dense(), Member(Table.coarse(), -0.5), pool=3),
+        "cascade": lambda: Cascade(BM25(), Step(Table.coarse(), depth=3)),
+        "cascade of three": lambda: Cascade(hybrid(), Step(Table.coarse(), 5, 0.5), Step(dense(), 2, -1.0)),
+        "nested cascade": lambda: Cascade(
+            Cascade(dense(), Step(Table.coarse(), 4)), Step(Cascade(BM25(), Step(Table.coarse(), 2)), 3, 0.25)
+        ),
+        "hybrid of cascades": lambda: Hybrid(
+            Cascade(BM25(), Step(Table.coarse(), 3)), Cascade(dense(), Step(Table.coarse(), 2)), pool=5
+        ),
+        "cascade of models": lambda: Cascade(
+            BiEncoder(model=str(tiny_bi_encoder)),
+            Step(LateInteraction(model=str(tiny_late_interaction)), 6),
+            Step(CrossEncoder(model=str(tiny_cross_encoder)), 3, 0.5),
+        ),
+    }
+    return lambda name: makers[name]()
+
+
+@pytest.fixture(scope="session")
+def tiny_collection() -> Collection:
+    """Three documents and two judged queries."""
+    corpus = Corpus.of(["a", "b", "c"], ["red fox", "blue whale", "red whale"])
+    queries = Queries(("q1", "q2"), ("red fox", "whale"))
+    return Collection("tiny", corpus, {"test": Split(queries, Qrels({"q1": {"a": 1}, "q2": {"b": 1}}))})
