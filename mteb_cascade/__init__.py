@@ -28,7 +28,7 @@ _HOMES = {
     "register": "mteb_plugin.registry",
     "register_kind": "stages.load",
 }
-"""Public names and their modules; a name is imported when it is first used, so that `import mteb_cascade` costs nothing."""
+"""Public names and their modules; a name is imported when it is first used: `import mteb_cascade` costs nothing."""
 
 __all__ = sorted(_HOMES)
 __version__ = "0.1.0"

@@ -66,8 +66,8 @@ def evaluate(
     ] = None,
 ) -> None:
     """Retrieve and score with ir-measures: a table of each model's means."""
-    from mteb_cascade.report.tables import evaluations
     from mteb_cascade.experiments.evaluate import DEFAULT_MEASURES, evaluate_models
+    from mteb_cascade.report.tables import evaluations
 
     measures = tuple(measure or DEFAULT_MEASURES)
     results = evaluate_models(

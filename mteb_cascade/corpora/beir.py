@@ -26,8 +26,8 @@ SHOWN = 5
 def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -> Collection:
     """Read a BEIR folder; every split that `qrels/` has.
 
-    Judgements of documents or queries that the files do not hold are kept, counted and warned of: such documents stay in
-    denominators and ideal gains.
+    Judgements of documents or queries that the files do not hold are kept, counted and warned of: such documents stay
+    in denominators and ideal gains.
 
     Args:
         folder: Holds corpus.jsonl, queries.jsonl (each may end in .gz) and qrels/<split>.tsv.
@@ -35,7 +35,8 @@ def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -
         allow_empty: Accept documents and queries without text.
 
     Raises:
-        InputError: A file is missing, a line does not parse, an id stands twice, or a text is empty: file and line are named.
+        InputError: A file is missing, a line does not parse, an id stands twice, or a text is empty: file and line
+            are named.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; expected one with corpus.jsonl, queries.jsonl and qrels/")

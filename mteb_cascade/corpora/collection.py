@@ -21,7 +21,8 @@ class Split:
     Args:
         queries: Q queries.
         qrels: Judgements, with the relevance level that belongs to this split.
-        clusters: One name a query where queries are not independent (PythonDocs: the module); statistics resample these.
+        clusters: One name a query where queries are not independent (PythonDocs: the module), for statistics to
+            resample.
     """
 
     queries: Queries

@@ -35,7 +35,7 @@ class Rankings:
     scores: Mapping[str, Mapping[str, float]]
 
     def run(self, query_ids: tuple[str, ...], corpus: Corpus) -> Run:
-        """These queries' lists as a run; documents that the corpus does not have are left out, counted and warned of."""
+        """These queries' lists as a run; documents that the corpus lacks are left out, counted and warned of."""
         lists = [self.scores.get(query, {}) for query in query_ids]
         docs = np.full((len(lists), max(map(len, lists), default=0)), PAD, np.int32)
         scores = np.full(docs.shape, -np.inf, np.float32)
@@ -46,7 +46,7 @@ class Rankings:
         if strangers:
             example = next(d for scored in lists for d in scored if corpus.rows([d])[0] == PAD)
             warnings.warn(
-                f"{self.path}: {strangers:,} of its documents are not in the corpus and are left out (such as '{example}')",
+                f"{self.path}: {strangers:,} of its documents are not in the corpus and are left out, such as '{example}'",
                 stacklevel=2,
             )
         return Run.ranked(query_ids, corpus, docs, scores)

@@ -50,7 +50,7 @@ def choose_weight(
     Returns:
         The weight, the smaller of two equal ones, and {weight: mean} of all that were tried.
     """
-    tried = {}
+    tried: dict[float, float] = {}
     for weight in weights:
         first, *others = hybrid.members
         other = Hybrid(Member(first.stage, weight), *others, pool=hybrid.pool)
@@ -72,7 +72,7 @@ def choose_depth_and_blend(
     Returns:
         Depth, blend, and {(depth, blend): mean} of all that were tried.
     """
-    tried = {}
+    tried: dict[tuple[int, float], float] = {}
     for blend in blends:
         at_depth = mean(curves(given.run, given.scores, split.qrels, [measure], blend)[measure])
         tried |= {(depth, blend): float(at_depth[depth - 1]) for depth in depths if depth <= len(at_depth)}

@@ -147,8 +147,9 @@ def evaluate_models(
         stage.prepare()
     collection = load_collection(task, split, relevance_level=relevance_level, allow_empty=allow_empty)
     results = [evaluate_stage(stage, collection, split, measures, k) for stage in stages]
-    for result in results if output else ():
-        assert output is not None
+    if output is None:
+        return results
+    for result in results:
         name = f"{result.model.replace('/', '__')}.{collection.name}.{split}"
         run_files.write(result.run, output / f"{name}.parquet", name=result.model)
         with replaced(output / f"{name}.json") as beside:

@@ -51,7 +51,7 @@ def draw(
             axis.axvline(chosen, color="#bbbbbb", linewidth=0.9, zorder=0)
             axis.annotate(
                 f"depth {chosen},\nchosen on dev",
-                (chosen, 0.02),
+                (chosen, 0.03),
                 xycoords=("data", "axes fraction"),
                 xytext=(-4, 0) if chosen > 40 else (4, 0),
                 textcoords="offset points",
@@ -64,7 +64,9 @@ def draw(
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="#e6e6e6", linewidth=0.7)
         axis.set_xlim(1, max(map(len, lines.values())))
-    axes[0][0].legend(frameon=False, fontsize=8.5, loc="best")
+        low, high = axis.get_ylim()
+        axis.set_ylim(low - 0.15 * (high - low), high)
+    axes[0][0].legend(frameon=False, fontsize=8.5, loc="center right", bbox_to_anchor=(1.0, 0.66))
     figure.suptitle(title, fontsize=10)
     with replaced(path) as beside:
         figure.savefig(beside, format=path.suffix.lstrip("."), dpi=160)

@@ -64,7 +64,7 @@ class Stage(ABC):
         if self._corpus is None or self._corpus.digest != corpus.digest:
             self._corpus = corpus
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most stages have nothing to load
         """Load what scoring needs, so that missing weights are named before any work is done."""
 
     @property

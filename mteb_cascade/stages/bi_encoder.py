@@ -54,8 +54,8 @@ class DocumentVectors:
 class BiEncoder(ModelStage):
     """Any SentenceTransformer model, by cosine, inner product, Euclidean or Manhattan distance as it was trained.
 
-    Scores are computed in float64 and kept as float32, so that they depend on the two vectors alone and not on what else
-    is in the block: equal vectors tie exactly, and restricting to candidates gives the same scores as searching everything.
+    Scores are computed in float64 and kept as float32, so that they depend on the two vectors alone and not on what
+    else is in the block: equal vectors tie exactly, and candidates score what they score in a full search.
 
     Args:
         query_prompt: Put before a query; None takes the model's own prompt.
@@ -115,7 +115,7 @@ class BiEncoder(ModelStage):
         left, right = queries.astype(np.float64), documents.astype(np.float64)
         measure = self.network.similarity_fn_name
         if measure in ("cosine", "dot"):
-            return (left @ right.T).astype(np.float32)
+            return np.asarray(left @ right.T, np.float32)
         import torch
 
         power = {"euclidean": 2.0, "manhattan": 1.0}[measure]

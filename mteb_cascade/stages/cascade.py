@@ -126,7 +126,8 @@ class Cascade(Stage):
             depths: One depth a step, an int or int [Q] (a depth of each query's own); the steps' own by default.
 
         Returns:
-            One run a stage, each of max(k, every depth) columns or fewer; real scores in the head, placeholders in the tail.
+            One run a stage, each of max(k, every depth) columns or fewer; real scores in the head, placeholders in
+            the tail.
         """
         depths = self.depths if depths is None else list(depths)
         check_depths(depths, len(self.steps))

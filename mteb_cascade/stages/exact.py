@@ -17,7 +17,8 @@ def best(query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, N
     Args:
         query_ids: Q ids.
         corpus: What the blocks are columns of.
-        blocks: (first row of the corpus, scores [Q, n] of n consecutive documents). -inf is "no evidence": never returned.
+        blocks: (first row of the corpus, scores [Q, n] of n consecutive documents). -inf is "no evidence": never
+            returned.
         k: Columns wanted, >= 1.
 
     Returns:

@@ -96,7 +96,7 @@ class Hybrid(Stage):
 
 
 def missing_scores(run: Run, pool: int) -> NDArray[np.float64]:
-    """float64 [Q], what a document outside the list is worth: the lowest score of a full list, 0 of one that ended early."""
+    """float64 [Q], what a document outside the list is worth: a full list's lowest score, 0 where it ended early."""
     full = run.lengths >= min(pool, len(run.corpus))
     if run.depth == 0:
         return np.zeros(len(run.query_ids))

@@ -52,8 +52,8 @@ def load(model: str | Path | Stage, *, device: str | None = None) -> Stage:
     """A stage from what a person would write.
 
     Args:
-        model: A stage (returned as it is); a name from a spec, short or as org/name; a model folder as a Path, an absolute
-            path, or one that starts with ./ or ~; or a hub id.
+        model: A stage (returned as it is); a name from a spec, short or as org/name; a model folder as a Path, an
+            absolute path, or one that starts with ./ or ~; or a hub id.
         device: Torch device of stages that have one.
 
     Raises:
@@ -190,7 +190,7 @@ def part_of(kind: str, stage: Stage, entry: Mapping[str, Any]) -> Any:
 
 
 def accepted(stage: type[Stage]) -> dict[str, Any]:
-    """{option: type} that a kind's specs may set: the fields of its class, or the keyword parameters of its own `__init__`."""
+    """{option: type} that a kind's specs may set: fields of its class, or keyword parameters of its own `__init__`."""
     hints = get_type_hints(stage)
     found = {f.name: hints[f.name] for f in fields(stage) if f.init}
     if "__dataclass_fields__" not in vars(stage) and "__init__" in vars(stage):

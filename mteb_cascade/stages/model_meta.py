@@ -7,13 +7,14 @@ import struct
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import Any
-
-from mteb.models.model_meta import ModelMeta
+from typing import TYPE_CHECKING, Any
 
 from mteb_cascade.errors import suggestion
 from mteb_cascade.spec import SpecError
 from mteb_cascade.stages.base import Stage
+
+if TYPE_CHECKING:
+    from mteb.models.model_meta import ModelMeta
 
 MODEL_TYPES = {
     "bi-encoder": "dense",
@@ -36,6 +37,9 @@ def model_meta_of(stage: Stage) -> ModelMeta:
     Raises:
         SpecError: The spec's [card] has a key that mteb does not know, or a value that it refuses.
     """
+    # Not above: the first import of mteb makes its registry ask for this function.
+    from mteb.models.model_meta import ModelMeta
+
     spec = stage.spec
     parameters = sum(prod(shape) for shape in tensor_shapes(stage)) or None
     facts: dict[str, Any] = {

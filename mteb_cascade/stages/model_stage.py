@@ -20,7 +20,8 @@ class ModelStage(Stage):
     """A stage around a sentence-transformers model.
 
     Args:
-        model: A folder (absolute, or starting with ./ or ~) or a hub id. A spec that gives none means the folder beside it.
+        model: A folder (absolute, or starting with ./ or ~) or a hub id. A spec that gives none means the folder
+            beside it.
         revision: Commit, branch or tag of a hub model.
         max_length: Tokens kept of a text (of a pair, for a cross-encoder); None takes the model's own limit.
         dtype: What the weights are loaded as.

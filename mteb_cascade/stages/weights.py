@@ -69,8 +69,8 @@ def fetched_folder(model: str, revision: str | None, spec: Spec | None, what: st
         )
     if offline():
         raise InputError(
-            f"{what}: '{model}' is no model known here and not in the hub's cache; HF_HUB_OFFLINE is set, so it cannot be "
-            "fetched. Fetch it once on a machine with network, or give a folder as an absolute path"
+            f"{what}: '{model}' is no model known here and not in the hub's cache; HF_HUB_OFFLINE is set, so it "
+            "cannot be fetched. Fetch it once on a machine with network, or give a folder as an absolute path"
         )
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
@@ -83,7 +83,7 @@ def fetched_folder(model: str, revision: str | None, spec: Spec | None, what: st
 
 
 def kind_of(folder: Path) -> str | None:
-    """The kind of model in a folder, told from its configuration as sentence-transformers itself would; None if unclear.
+    """The kind of model in a folder, told from its configuration as sentence-transformers would; None if unclear.
 
     Raises:
         InputError: It names a module of ours that there is not.

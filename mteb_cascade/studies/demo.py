@@ -36,6 +36,7 @@ from mteb_cascade.values.statistics import holm, interval, paired_bootstrap
 
 MODELS = ("our-bm25", "our-biencoder", "our-hybrid", "our-cascade")
 MEASURES = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
+SHOWN = ("success@1", "recall@1", "recall@10", "recall@100", "ndcg@10")
 PANELS = ("success@1", "recall@10")
 CLAIMS = (
     ("our-biencoder", "our-bm25", "recall@100"),
@@ -81,15 +82,12 @@ def run(output: Path, *, seeds: int = 3) -> dict[str, Any]:
     """
     missing = [name for name in (*MODELS, "our-reranker") if specs.find(name) is None]
     if missing:
-        raise InputError(
-            f"no spec of {', '.join(missing)} in ./models; run the demo from a checkout of mteb-cascade, or copy its models/"
-        )
+        raise InputError(f"no spec of {', '.join(missing)} in ./models; run the demo from a checkout of mteb-cascade")
     steps = Steps(Console(), time.monotonic())
     collection = pythondocs.load()
-    test, dev = collection.split("test"), collection.split("dev")
+    test = collection.split("test")
     steps.say(
-        f"PythonDocs from {collection.note}: {len(collection.corpus):,} documents, "
-        f"{len(test.queries):,} test and {len(dev.queries):,} dev queries"
+        f"PythonDocs ({collection.note}): {len(collection.corpus):,} documents, {len(test.queries):,} test queries"
     )
     spread = seeds_of_biencoder(collection, seeds, steps)
     with bar("training our-reranker") as progress:
@@ -108,7 +106,9 @@ def run(output: Path, *, seeds: int = 3) -> dict[str, Any]:
         "relevance_level": test.qrels.relevance_level,
         "first_stage": "our-hybrid",
         "chosen_on_dev": choices,
-        "scores": {name: {measure: float(mean(values[measure])) for measure in MEASURES} for name, values in per_query.items()},
+        "scores": {
+            name: {measure: float(mean(values[measure])) for measure in MEASURES} for name, values in per_query.items()
+        },
         "biencoder_seeds": spread,
         "highest_recall@1": float(np.mean(1 / test.qrels.relevant_counts(test.queries.ids))),
         "comparisons": comparisons,
@@ -145,7 +145,11 @@ def seeds_of_biencoder(collection: Collection, seeds: int, steps: Steps) -> dict
                 found[measure].append(float(mean(values)))
     steps.say(f"trained our-biencoder from scratch with {seeds} seeds")
     return {
-        measure: {"seeds": values, "mean": float(np.mean(values)), "spread": float(np.std(values, ddof=min(1, seeds - 1)))}
+        measure: {
+            "seeds": values,
+            "mean": float(np.mean(values)),
+            "spread": float(np.std(values, ddof=min(1, seeds - 1))),
+        }
         for measure, values in found.items()
     }
 
@@ -165,7 +169,7 @@ def chosen_on_dev(collection: Collection, steps: Steps) -> dict[str, Any]:
     depth, blend, tried = choose_depth_and_blend(given, dev)
     changed |= write_values("our-cascade", "stage", 1, {"depth": depth, "blend": blend})
     steps.say(
-        f"chosen on dev: BM25 weighted {weight:g} in the hybrid, reranker depth {depth}, blend {blend:g}"
+        f"chosen on dev: BM25 weight {weight:g}, depth {depth}, blend {blend:g}"
         + (" (written to models/)" if changed else "")
     )
     return {"weight": weight, "depth": depth, "blend": blend, "dev_mrr@10": tried[depth, blend]}
@@ -175,10 +179,10 @@ def write_values(name: str, part: str, number: int, values: Mapping[str, float])
     """Set keys of one [[part]] table of a spec, its comments kept; says whether anything changed."""
     path = specs.required(name).path
     document = tomlkit.parse(path.read_text(encoding="utf-8"))
-    entry = document[part][number]  # type: ignore[index]
-    if all(entry.get(key) == value for key, value in values.items()):  # type: ignore[union-attr]
+    entry = document[part][number]
+    if all(entry.get(key) == value for key, value in values.items()):
         return False
-    entry.update(values)  # type: ignore[union-attr]
+    entry.update(values)
     with replaced(path) as beside:
         beside.write_text(tomlkit.dumps(document), encoding="utf-8")
     return True
@@ -218,8 +222,10 @@ def through_mteb(split: Split, output: Path, steps: Steps) -> dict[str, PerQuery
         theirs = results.task_results[0].scores["test"][0]["ndcg_at_10"]
         ours = float(mean(found[name]["ndcg@10"]))
         if abs(theirs - ours) > 1e-4:
-            raise RuntimeError(f"{name}: mteb says nDCG@10 {theirs:.5f}, ir-measures {ours:.5f} for the same predictions")
-    steps.say(f"evaluated {', '.join(MODELS)} through mteb; its nDCG@10 equals ir-measures' on each")
+            raise RuntimeError(
+                f"{name}: mteb says nDCG@10 {theirs:.5f}, ir-measures {ours:.5f} for the same predictions"
+            )
+    steps.say(f"evaluated {len(MODELS)} models through mteb; its nDCG@10 equals ir-measures'")
     return found
 
 
@@ -266,29 +272,35 @@ def swept(collection: Collection, split: Split) -> dict[str, Any]:
 
 def show(result: Mapping[str, Any], console: Console) -> None:
     """The tables, readable at 80 columns."""
-    title = f"{result['task']}, test, {result['queries']:,} queries, {result['note']}, relevant: grade >= {result['relevance_level']}"
-    rows = [[name, *(figure(scores[measure]) for measure in MEASURES)] for name, scores in result["scores"].items()]
-    console.print(table(title, ["model", *MEASURES], rows))
+    level = result["relevance_level"]
+    title = f"{result['task']} test, {result['queries']:,} queries, {result['note']}, relevant: grade >= {level}"
+    rows = [[name, *(figure(scores[measure]) for measure in SHOWN)] for name, scores in result["scores"].items()]
+    console.print(table(title, ["model", *SHOWN], rows))
     seeds = result["biencoder_seeds"]
-    spread = ", ".join(f"{measure} {figure(s['mean'])} ± {figure(s['spread'])}" for measure, s in list(seeds.items())[1:4])
-    console.print(Text(f"our-biencoder over {len(seeds['recall@1']['seeds'])} seeds: {spread}."))
-    console.print(
-        Text(
-            f"Highest possible recall@1: {figure(result['highest_recall@1'])}. Training read no test or dev query and none "
-            "of their documents."
+    spread = [f"{name} {figure(seeds[name]['mean'])} ± {figure(seeds[name]['spread'])}" for name in SHOWN[1:4]]
+    console.print(Text(f"our-biencoder, {len(seeds['recall@1']['seeds'])} seeds: {', '.join(spread)}."))
+    highest = figure(result["highest_recall@1"])
+    console.print(Text(f"Highest possible recall@1: {highest}. Training read no query of test or dev and no document"))
+    console.print(Text("relevant to one."))
+    rows = []
+    for one in result["comparisons"]:
+        change = [signed(one[key]) for key in ("difference", "low", "high")]
+        claim = f"{one['better']} above {one['worse']}"
+        rows.append(
+            [claim, one["measure"], f"{change[0]} [{change[1]}, {change[2]}]", significance(one["p_holm"], RESAMPLES)]
         )
+    console.print(
+        table("Paired bootstrap over modules, Holm-corrected", ["claim", "in", "by, 95 % interval", ""], rows)
     )
-    rows = [
-        [
-            f"{one['better']} above {one['worse']}",
-            one["measure"],
-            f"{one['difference']:+.3f}",
-            f"[{one['low']:+.3f}, {one['high']:+.3f}]",
-            significance(one["p_holm"], RESAMPLES),
-        ]
-        for one in result["comparisons"]
-    ]
-    console.print(table("Paired bootstrap over modules, Holm-corrected", ["claim", "in", "difference", "95 %", ""], rows))
     depth = result["chosen_on_dev"]["depth"]
-    counts = {name: values[depth - 1] for name, values in result["sweep"]["outcomes"].items()}
-    console.print(Text(f"Rank 1 at depth {depth}: " + ", ".join(f"{count:,} {name}" for name, count in counts.items()) + "."))
+    counts = ", ".join(f"{values[depth - 1]:,} {name}" for name, values in result["sweep"]["outcomes"].items())
+    console.print(Text(f"Rank 1 at depth {depth}: {counts}."))
+
+
+def signed(value: float) -> str:
+    """A difference with its sign.
+
+    >>> signed(0.0731), signed(-0.02)
+    ('+.073', '-.020')
+    """
+    return ("+" if value >= 0 else "") + figure(value)

@@ -34,6 +34,9 @@ KERNELS, KERNEL_WIDTH = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2), 0.08
 EXACT = 0.999
 """A similarity from here on is the same token."""
 
+PAIRS_AT_ONCE = 16_384
+"""Pairs that the network scores together."""
+
 UNKNOWN = 1
 """Token id that stands for an empty field."""
 
@@ -122,13 +125,21 @@ class Interaction(nn.Module):
             float32 [len(pairs)], logits.
         """
         documents = dict(zip(names := list(dict.fromkeys(d for _, d in pairs)), self.fielded(names), strict=True))
-        found = [np.zeros(0, np.float32)]
         self.eval()
+        found: list[Floats] = []
+        waiting: list[Floats] = []
         for query, group in groupby(pairs, key=lambda pair: pair[0]):
-            features = self.features(query, [documents[document] for _, document in group])
-            with torch.inference_mode():
-                found.append(self(torch.from_numpy(features)).numpy())
-        return np.concatenate(found)
+            waiting.append(self.features(query, [documents[document] for _, document in group]))
+            if sum(map(len, waiting)) >= PAIRS_AT_ONCE:
+                found.append(self._scored(waiting))
+                waiting = []
+        return np.concatenate([*found, self._scored(waiting)])
+
+    @torch.inference_mode()
+    def _scored(self, features: Sequence[Floats]) -> Floats:
+        rows = np.concatenate([np.zeros((0, FEATURES), np.float32), *features])
+        scores: Floats = self(torch.from_numpy(rows)).numpy()
+        return scores
 
     def token_ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
         """Token ids of each text; the unknown token where there is none."""
