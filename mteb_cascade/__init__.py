@@ -22,11 +22,13 @@ _HOMES = {
     "RunFile": "stages.run_file",
     "Stage": "stages.base",
     "Step": "stages.cascade",
+    "cells": "stages.base",
     "curves": "values.curves",
     "load": "stages.load",
     "load_collection": "corpora.load:load",
     "register": "mteb_plugin.registry",
     "register_kind": "stages.load",
+    "scattered": "stages.base",
 }
 """Public names and their modules; a name is imported when it is first used: `import mteb_cascade` costs nothing."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +40,7 @@ class Split:
         return Split(queries, self.qrels.only(queries.ids), clusters)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Collection:
     """A corpus with one or more splits.
 
@@ -79,7 +78,6 @@ class Collection:
         }
         return replace(self, splits=splits)
 
-    @cached_property
-    def digest(self) -> str:
-        """The corpus digest, under the name that results use."""
-        return self.corpus.digest
+    def __repr__(self) -> str:
+        splits = ", ".join(f"{name}: {len(split.queries):,} queries" for name, split in self.splits.items())
+        return f"Collection({self.name}: {len(self.corpus):,} documents; {splits})"

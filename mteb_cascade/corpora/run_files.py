@@ -46,7 +46,7 @@ class Rankings:
         if strangers:
             example = next(d for scored in lists for d in scored if corpus.rows([d])[0] == PAD)
             warnings.warn(
-                f"{self.path}: {strangers:,} of its documents are not in the corpus and are left out, such as '{example}'",
+                f"{self.path}: {strangers:,} of its documents are not in the corpus and left out, such as '{example}'",
                 stacklevel=2,
             )
         return Run.ranked(query_ids, corpus, docs, scores)

@@ -98,7 +98,7 @@ class BiEncoder(ModelStage):
         if self.network.similarity_fn_name != "cosine":
             return vectors
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-        return (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+        return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
 
     def _vectors_of(self, corpus: Corpus) -> DocumentVectors:
         with self._lock:
@@ -122,7 +122,8 @@ class BiEncoder(ModelStage):
         distance = torch.cdist(
             torch.from_numpy(left), torch.from_numpy(right), p=power, compute_mode="donot_use_mm_for_euclid_dist"
         )
-        return np.asarray((-distance).numpy(), np.float32)
+        scores: NDArray[np.float32] = (-distance).float().numpy()
+        return scores
 
     def retrieve(self, queries: Queries, k: int) -> Run:
         """The k nearest documents by exact search, in blocks."""

@@ -1,0 +1,124 @@
+"""Stages around networks: the same numbers as plain sentence-transformers gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from table_stage import TEXTS
+
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.errors import InputError
+from mteb_cascade.stages.bi_encoder import BiEncoder
+from mteb_cascade.stages.cross_encoder import CrossEncoder
+from mteb_cascade.stages.late_interaction import LateInteraction
+from mteb_cascade.values.run import Run
+
+CORPUS = Corpus.of([f"d{row}" for row in range(7)], TEXTS)
+QUERIES = Queries(("q", "p"), ("red fox stone", "the whale"))
+DOCS = np.tile(np.arange(7, dtype=np.int32), (2, 1))
+ALL = Run(QUERIES.ids, CORPUS, DOCS, np.zeros(DOCS.shape, np.float32))
+
+
+@pytest.mark.parametrize("measure", ["cosine", "dot", "euclidean", "manhattan"])
+def test_bi_encoder_compares_as_the_model_was_trained(measure: str, tiny_bi_encoder: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    network = SentenceTransformer(str(tiny_bi_encoder), similarity_fn_name=measure, device="cpu")
+    network.save(str(tmp_path / "model"))
+    expected = network.similarity(network.encode_query(list(QUERIES.texts)), network.encode_document(list(TEXTS)))
+    stage = BiEncoder(model=str(tmp_path / "model"))
+    np.testing.assert_allclose(stage.score(QUERIES, ALL), expected.numpy(), rtol=1e-5, atol=1e-5)
+    stage.index(CORPUS)
+    best_first = np.argsort(-expected.numpy(), axis=1)
+    np.testing.assert_array_equal(stage.retrieve(QUERIES, 3).docs, best_first[:, :3])
+
+
+def test_prompts_come_from_the_spec_or_the_model(tiny_bi_encoder: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    prompts = {"query": "old ", "document": "stone "}
+    network = SentenceTransformer(str(tiny_bi_encoder), prompts=prompts, device="cpu")
+    network.save(str(tmp_path / "model"))
+    plain = BiEncoder(model=str(tiny_bi_encoder))
+    own = BiEncoder(model=str(tmp_path / "model"))
+    said = BiEncoder(model=str(tiny_bi_encoder), query_prompt="old ", document_prompt="stone ")
+    silenced = BiEncoder(model=str(tmp_path / "model"), query_prompt="", document_prompt="")
+    np.testing.assert_allclose(own.score(QUERIES, ALL), said.score(QUERIES, ALL), rtol=1e-6)
+    np.testing.assert_allclose(silenced.score(QUERIES, ALL), plain.score(QUERIES, ALL), rtol=1e-6)
+    assert not np.allclose(own.score(QUERIES, ALL), plain.score(QUERIES, ALL), atol=1e-3)
+
+
+def test_mteb_encodes_queries_and_documents_each_on_their_side(tiny_bi_encoder: Path) -> None:
+    stage = BiEncoder(model=str(tiny_bi_encoder), query_prompt="old ", document_prompt="stone ")
+    batches = [{"text": ["red fox"]}, {"text": ["blue whale", "fox"]}]
+    texts = ["red fox", "blue whale", "fox"]
+    np.testing.assert_array_equal(stage.encode(batches, prompt_type="document"), stage.encode_documents(texts))
+    np.testing.assert_array_equal(stage.encode(batches, prompt_type="query"), stage.encode_queries(texts))
+    np.testing.assert_array_equal(stage.encode(batches), stage.encode_queries(texts))
+    assert not np.allclose(stage.encode_documents(texts), stage.encode_queries(texts), atol=1e-3)
+    vectors = torch.eye(3)
+    assert torch.allclose(stage.similarity(vectors, vectors), vectors)
+    assert torch.allclose(stage.similarity_pairwise(vectors, vectors), torch.ones(3))
+    assert not hasattr(stage, "predict")
+
+
+def test_each_document_is_encoded_once(tiny_static: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded: list[str] = []
+    stage = BiEncoder(model=str(tiny_static))
+    encode = stage.encode_documents
+    monkeypatch.setattr(stage, "encode_documents", lambda texts: encoded.extend(texts) or encode(texts))
+    some = Run(QUERIES.ids, CORPUS, np.array([[0, 3, -1], [3, 5, -1]], np.int32), np.zeros((2, 3), np.float32))
+    stage.score(QUERIES, some)
+    assert sorted(encoded) == sorted([TEXTS[0], TEXTS[3], TEXTS[5]])
+    stage.index(CORPUS)
+    stage.retrieve(QUERIES, 2)
+    stage.retrieve(QUERIES, 3)
+    assert sorted(encoded) == sorted(TEXTS)
+
+
+def test_max_length_cuts_texts(tiny_bi_encoder: Path) -> None:
+    long, short = "red fox blue whale stone tree", "red fox"
+    stage = BiEncoder(model=str(tiny_bi_encoder), max_length=4)
+    np.testing.assert_allclose(stage.encode_documents([long]), stage.encode_documents([short]), rtol=1e-5)
+    assert not np.allclose(*BiEncoder(model=str(tiny_bi_encoder)).encode_documents([long, short]), atol=1e-3)
+
+
+def test_cross_encoder_gives_raw_logits(tiny_cross_encoder: Path) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_cross_encoder)
+    network = AutoModelForSequenceClassification.from_pretrained(tiny_cross_encoder).eval()
+    scores = CrossEncoder(model=str(tiny_cross_encoder), batch_size=3).score(QUERIES, ALL)
+    for row, query in enumerate(QUERIES.texts):
+        for column, document in enumerate(TEXTS):
+            with torch.no_grad():
+                logit = network(**tokenizer(query, document, return_tensors="pt")).logits.item()
+            assert scores[row, column] == pytest.approx(logit, abs=1e-4)
+    assert scores.max() > 1.0 or scores.min() < 0.0
+
+
+def test_late_interaction_is_maxsim(tiny_late_interaction: Path) -> None:
+    from sentence_transformers import MultiVectorEncoder
+
+    network = MultiVectorEncoder(str(tiny_late_interaction), device="cpu")
+    queries = network.encode_query(list(QUERIES.texts))
+    documents = network.encode_document(list(TEXTS))
+    scores = LateInteraction(model=str(tiny_late_interaction)).score(QUERIES, ALL)
+    for row, query in enumerate(queries):
+        for column, document in enumerate(documents):
+            maxsim = sum(
+                max(float(np.dot(q, d)) for d in np.asarray(document.cpu())) for q in np.asarray(query.cpu())
+            )
+            assert scores[row, column] == pytest.approx(maxsim, abs=1e-4)
+
+
+@pytest.mark.parametrize("kind", [BiEncoder, CrossEncoder, LateInteraction])
+def test_nothing_to_score_needs_no_model(kind: type) -> None:
+    stage = kind(model="/nowhere/at/all")
+    empty = Run(QUERIES.ids, CORPUS, np.full((2, 3), -1, np.int32), np.full((2, 3), -np.inf, np.float32))
+    assert (stage.score(QUERIES, empty) == -np.inf).all()
+    with pytest.raises(InputError, match="no model in .*nowhere"):
+        stage.prepare()

@@ -1,0 +1,101 @@
+"""Every command and block of the README runs, in a folder with the demo's specs trained briefly."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mteb_cascade.report.tables import figure
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("console") for line in block.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
+    """The demo's specs, with the same recipes at a fraction of their epochs, and a small BEIR folder."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "models").mkdir()
+    for path in (ROOT / "models").glob("*.toml"):
+        shutil.copy(path, folder / "models")
+    edit(folder / "models/our-biencoder.toml", {"epochs = 3": "epochs = 1", "dim = 512": "dim = 64"})
+    edit(folder / "models/our-reranker.toml", {"seed = 0": "seed = 0\nfolds = 2\ntable_epochs = 1\nepochs = 2"})
+    shutil.copytree(shared_data / "scifact", folder / "my-collection")
+    return folder
+
+
+def edit(path: Path, changes: dict[str, str]) -> None:
+    text = path.read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+
+def test_the_commands_run(workplace: Path) -> None:
+    ran = []
+    for command in commands():
+        program, *arguments = command.split()
+        if program == "make":
+            assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+            continue
+        done = subprocess.run(
+            [BIN / program, *arguments],
+            cwd=workplace,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"COLUMNS": "80"},
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        ran.append(command)
+    assert len(ran) >= 6
+    assert (workplace / "models/our-reranker/model.safetensors").is_file()
+    (result,) = (workplace / "results").rglob("PythonDocsRetrieval.json")
+    assert "our-cascade" in str(result)
+
+
+def test_the_python_blocks_run(workplace: Path) -> None:
+    code = "\n".join(blocks("python"))
+    check = "\nassert run.docs.shape == (1088, 10) or run.depth == 10\nassert model.encode(['x']).shape[1] == 64\n"
+    check += "docs = load_collection('PythonDocs').split('dev').queries.rows(range(3))\n"
+    check += (
+        "cascade.index(load_collection('PythonDocs').corpus)\nassert cascade.retrieve(docs, 5).lengths.min() == 5\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code + check], cwd=workplace, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_toml_is_the_shipped_cascade() -> None:
+    (block,) = blocks("toml")
+    shipped = tomllib.loads((ROOT / "models/our-cascade.toml").read_text(encoding="utf-8"))
+    assert tomllib.loads(block)["stage"] == shipped["stage"]
+    (line,) = re.findall(r"Cascade\(\"our-hybrid\", .*\)", README)
+    step = shipped["stage"][1]
+    assert line == f'Cascade("our-hybrid", Step("our-reranker", depth={step["depth"]}, blend={step["blend"]}))'
+
+
+def test_the_table_is_the_demo_s() -> None:
+    result = json.loads((ROOT / "results/demo.json").read_text(encoding="utf-8"))
+    for name, scores in result["scores"].items():
+        (row,) = re.findall(rf"^\| {name} \|(.*)\|$", README, re.MULTILINE)
+        shown = [cell.strip().strip("*") for cell in row.split("|")]
+        assert shown == [figure(scores[m]) for m in ("success@1", "recall@1", "recall@10", "recall@100", "ndcg@10")]
+    assert result["note"] in README
+    assert f"{result['queries']:,} test queries" in README
