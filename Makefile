@@ -10,7 +10,7 @@ test: $(INSTALLED)  ## Lint, types, doctests, tests.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --doctest-modules mteb_cascade tests
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --doctest-modules mteb_cascade tests
 
 demo: $(INSTALLED)  ## The main job on real text, under 5 minutes.
 	$(BIN)/mteb-cascade demo

@@ -1,8 +1,8 @@
 """Lets `mteb run -m our-model` find the specs on this disk.
 
-mteb has no plug-in hook. This runs at interpreter start from a `.pth` file (and from the `.start` entry of PEP 829), so it
-imports nothing: it puts one finder in front of `sys.meta_path`. When something imports one of mteb's two registries, the
-finder lets the real one load and then has mteb_cascade add its names. `MTEB_CASCADE_AUTOLOAD=0` turns it off.
+mteb has no plug-in hook. This runs at interpreter start from a `.pth` file (and from the `.start` entry of PEP 829), so
+it imports nothing: it puts one finder in front of `sys.meta_path`. When something imports one of mteb's two registries,
+the finder lets the real one load and then has mteb_cascade add its names. `MTEB_CASCADE_AUTOLOAD=0` turns it off.
 """
 
 import os

@@ -38,9 +38,7 @@ def test_a_toml_without_kind_is_left_alone(write_spec: Write) -> None:
     assert specs.catalogue() == ({}, [])
 
 
-def test_further_folders_come_after_models(
-    write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_further_folders_come_after_models(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_spec("both", 'kind = "bm25"\nk1 = 1.0\n')
     for number, folder in enumerate(["one", "two"], 2):
         (tmp_path / folder).mkdir()
@@ -55,7 +53,7 @@ def test_further_folders_come_after_models(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('kind = bm25\nk1 = 1', "models/mine.toml: is not valid TOML: .*line 1.*Mend the file"),
+        ("kind = bm25\nk1 = 1", "models/mine.toml: is not valid TOML: .*line 1.*Mend the file"),
         ("kind = 3", "models/mine.toml: kind: expected a string, got 3"),
         ('kind = "bm25"\nname = "../x"', "models/mine.toml: name: expected 'organisation/name' .*got '../x'"),
         ('kind = "bm25"\nname = "a/b/c"', "got 'a/b/c'"),

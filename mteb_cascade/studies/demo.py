@@ -272,29 +272,28 @@ def swept(collection: Collection, split: Split) -> dict[str, Any]:
 
 def show(result: Mapping[str, Any], console: Console) -> None:
     """The tables, readable at 80 columns."""
-    level = result["relevance_level"]
-    title = f"{result['task']} test, {result['queries']:,} queries, {result['note']}, relevant: grade >= {level}"
+    title = f"{result['task']}, {result['queries']:,} test queries, {result['note']}"
     rows = [[name, *(figure(scores[measure]) for measure in SHOWN)] for name, scores in result["scores"].items()]
     console.print(table(title, ["model", *SHOWN], rows))
     seeds = result["biencoder_seeds"]
-    spread = [f"{name} {figure(seeds[name]['mean'])} ± {figure(seeds[name]['spread'])}" for name in SHOWN[1:4]]
-    console.print(Text(f"our-biencoder, {len(seeds['recall@1']['seeds'])} seeds: {', '.join(spread)}."))
-    highest = figure(result["highest_recall@1"])
-    console.print(Text(f"Highest possible recall@1: {highest}. Training read no query of test or dev and no document"))
-    console.print(Text("relevant to one."))
+    spread = [f"{name} {figure(seeds[name]['mean'])} ± {figure(seeds[name]['spread'])}" for name in SHOWN[2:4]]
+    highest, level = figure(result["highest_recall@1"]), result["relevance_level"]
+    for line in (
+        f"our-biencoder, {len(seeds['recall@1']['seeds'])} seeds: {', '.join(spread)}.",
+        f"Relevant: grade >= {level}. Highest possible recall@1: {highest}.",
+        "Training read no query of test or dev, and no document relevant to one.",
+    ):
+        console.print(Text(line))
     rows = []
     for one in result["comparisons"]:
-        change = [signed(one[key]) for key in ("difference", "low", "high")]
-        claim = f"{one['better']} above {one['worse']}"
-        rows.append(
-            [claim, one["measure"], f"{change[0]} [{change[1]}, {change[2]}]", significance(one["p_holm"], RESAMPLES)]
-        )
-    console.print(
-        table("Paired bootstrap over modules, Holm-corrected", ["claim", "in", "by, 95 % interval", ""], rows)
-    )
+        change, low, high = (signed(one[key]) for key in ("difference", "low", "high"))
+        claim, p_value = f"{one['better']} > {one['worse']}", significance(one["p_holm"], RESAMPLES)
+        rows.append([claim, one["measure"], f"{change} [{low}, {high}]", p_value])
+    heading = ["claim", "in", "by, 95 % interval", ""]
+    console.print(table("Paired bootstrap over modules, Holm-corrected", heading, rows))
     depth = result["chosen_on_dev"]["depth"]
     counts = ", ".join(f"{values[depth - 1]:,} {name}" for name, values in result["sweep"]["outcomes"].items())
-    console.print(Text(f"Rank 1 at depth {depth}: {counts}."))
+    console.print(Text(f"At depth {depth}: {counts}."))
 
 
 def signed(value: float) -> str:

@@ -18,9 +18,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from mteb_cascade.corpora.collection import Collection
+from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.modules.interaction import Interaction
 from mteb_cascade.training.pairs import training_pairs, training_texts
-from mteb_cascade.progress import Progress, silent
 from mteb_cascade.training.static import bags, token_ids, train_table
 from mteb_cascade.training.tokenizer import inverse_document_frequency
 

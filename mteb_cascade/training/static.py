@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from mteb_cascade.corpora.collection import Collection
-from mteb_cascade.training.pairs import Pair, training_pairs, training_texts
 from mteb_cascade.progress import Progress, silent
+from mteb_cascade.training.pairs import Pair, training_pairs, training_texts
 from mteb_cascade.training.tokenizer import UNKNOWN, train_tokenizer
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 WHERE = """
-import json, sys, mteb_cascade, _mteb_cascade_autoload, mteb
-print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mteb": mteb.__file__,
+import importlib.util, json, sys, mteb_cascade, _mteb_cascade_autoload
+print(json.dumps({"prefix": sys.prefix, "path": sys.path, "mteb": importlib.util.find_spec("mteb").origin,
                   "ours": [mteb_cascade.__file__, _mteb_cascade_autoload.__file__]}))
 """
 

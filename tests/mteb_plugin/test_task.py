@@ -153,6 +153,6 @@ def test_our_loader_reads_our_task_back(task, collection):
     from mteb_cascade.corpora.mteb_task import collection_of
 
     again = collection_of(task, "test")
-    assert again.digest == collection.digest
+    assert again.corpus.digest == collection.corpus.digest
     assert again.split("test").queries == collection.split("test").queries
     assert dict(again.split("test").qrels.grades) == dict(collection.split("test").qrels.grades)

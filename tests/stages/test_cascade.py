@@ -188,7 +188,10 @@ def test_it_iterates_indexes_and_prints_as_its_own_source() -> None:
     [
         (lambda: Step(BM25(), -1), "depth: expected 0 or more, got -1"),
         (lambda: Step(BM25(), 1, float("inf")), "blend: expected a finite number, got inf"),
-        (lambda: Cascade(BM25(), Step(BM25(), 2), Step(BM25(), 3)), "step 2 wants more than the 2 of the step before: 3"),
+        (
+            lambda: Cascade(BM25(), Step(BM25(), 2), Step(BM25(), 3)),
+            "step 2 wants more than the 2 of the step before: 3",
+        ),
         (lambda: Cascade(BM25(), Step(BM25(), 9), Step(BM25(), 2), Step(BM25(), 3)), "step 3 wants more than the 2"),
         (lambda: Cascade(BM25(), Step(BM25(), 2)).trace(QUERY, 3, depths=[1, 1]), "one depth a step, 1 of them, got 2"),
     ],

@@ -121,7 +121,8 @@ def test_a_newly_initialised_head_is_refused(write_spec: Write, tiny_cross_encod
     save_file(body, folder / "model.safetensors", metadata={"format": "pt"})
     write_spec("headless", f'kind = "cross-encoder"\nmodel = "{folder}"\n')
     with pytest.raises(
-        InputError, match="^models/headless.toml: the head .* is newly initialised .*classifier.weight.*Train it, or name"
+        InputError,
+        match="^models/headless.toml: the head .* is newly initialised .*classifier.weight.*Train it, or name",
     ):
         load("headless").prepare()
 
@@ -142,7 +143,9 @@ def test_missing_weights_say_how_to_train_them(bm25: Write) -> None:
     for name in ("ours", "whole"):
         with pytest.raises(InputError) as raised:
             load(name).prepare()
-        assert str(raised.value) == "models/ours.toml: no weights in models/ours; train it with `mteb-cascade train ours`"
+        assert (
+            str(raised.value) == "models/ours.toml: no weights in models/ours; train it with `mteb-cascade train ours`"
+        )
 
 
 def test_trained_weights_lie_beside_the_spec(write_spec: Write, tiny_static: Path) -> None:
@@ -157,7 +160,9 @@ def test_pickled_weights_are_refused(tiny_cross_encoder: Path, tmp_path: Path) -
     folder = tmp_path / "pickled"
     shutil.copytree(tiny_cross_encoder, folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(InputError, match="has no .safetensors file; pickled weights are not loaded.*Save the model again"):
+    with pytest.raises(
+        InputError, match="has no .safetensors file; pickled weights are not loaded.*Save the model again"
+    ):
         load(folder).prepare()
 
 
@@ -178,7 +183,9 @@ def test_a_model_that_is_nowhere(write_spec: Write) -> None:
     with pytest.raises(InputError, match="'org/name' is no model known here .* Fetch it once"):
         load("org/name")
     write_spec("mine", 'kind = "bi-encoder"\nmodel = "../x"\n')
-    with pytest.raises(InputError, match="^models/mine.toml: '../x' is no hub id, and a folder is given as an absolute"):
+    with pytest.raises(
+        InputError, match="^models/mine.toml: '../x' is no hub id, and a folder is given as an absolute"
+    ):
         load("mine").prepare()
 
 
@@ -186,7 +193,7 @@ def test_a_model_that_is_nowhere(write_spec: Write) -> None:
     ("content", "mistake"),
     [
         ('kind = "bm52"', "kind: unknown kind 'bm52'. Known: .*Did you mean 'bm25'?"),
-        ('kind = "bm25"\nk2 = 1', "unknown key 'k2' of kind 'bm25'. Known: .*Did you mean 'k1'?"),
+        ('kind = "bm25"\nk11 = 1', "unknown key 'k11' of kind 'bm25'. Known: .*Did you mean 'k1'?"),
         ('kind = "bm25"\nk1 = "a"', "k1: expected a valid number, got 'a'"),
         ('kind = "bm25"\nk1 = nan', "expected a finite k1 >= 0 and 0 <= b <= 1, got k1 = nan"),
         ('kind = "bm25"\nname = "a/b"\nspec = "x"', "unknown key 'spec'"),
@@ -195,21 +202,32 @@ def test_a_model_that_is_nowhere(write_spec: Write) -> None:
         ('kind = "cascade"', 'stage: expected one or more \\[\\[stage\\]\\] tables, each with model = "..."'),
         ('kind = "cascade"\nstage = ["our-bm25"]', "stage: expected one or more"),
         ('kind = "hybrid"\n[[member]]\nmodel = "our-bm25"', "a hybrid needs two or more members, got 1"),
-        ('kind = "cascade"\n[[stage]]\ndepth = 3', "stage 1: model: missing; name a model"),
+        ('kind = "cascade"\n[[stage]]\n', "stage 1: model: missing; name a model"),
         (cascade_of(("our-bm25", "depth = 3")), "stage 1: unknown key 'depth'. Known: model."),
         (cascade_of(("our-bm25", ""), ("our-bm25", "")), "stage 2: depth: missing; say how many"),
         (cascade_of(("our-bm25", ""), ("our-bm25", "depth = 0")), "stage 2: depth: expected at least 1, got 0"),
-        (cascade_of(("our-bm25", ""), ("our-bm25", "depth = true")), "stage 2: depth: expected a valid integer, got True"),
-        (cascade_of(("our-bm25", ""), ("our-bm25", "depth = 2.5")), "stage 2: depth: expected a valid integer, got 2.5"),
+        (
+            cascade_of(("our-bm25", ""), ("our-bm25", "depth = true")),
+            "stage 2: depth: expected a valid integer, got True",
+        ),
+        (
+            cascade_of(("our-bm25", ""), ("our-bm25", "depth = 2.5")),
+            "stage 2: depth: expected a valid integer, got 2.5",
+        ),
         (
             cascade_of(("our-bm25", ""), ("our-bm25", "depth = 5"), ("our-bm25", "depth = 6")),
             "stage 3: depth: expected at most the 5 of the stage before, got 6",
         ),
         (
-            cascade_of(("our-bm25", ""), ("our-bm25", "depth = 9"), ("our-bm25", "depth = 5"), ("our-bm25", "depth = 6")),
+            cascade_of(
+                ("our-bm25", ""), ("our-bm25", "depth = 9"), ("our-bm25", "depth = 5"), ("our-bm25", "depth = 6")
+            ),
             "stage 4: depth: expected at most the 5 of the stage before, got 6",
         ),
-        (cascade_of(("our-bm25", ""), ("our-bm25", "depth = 5\nblend = inf")), "blend: expected a finite number"),
+        (
+            cascade_of(("our-bm25", ""), ("our-bm25", "depth = 5\nblend = inf")),
+            "stage 2: blend: expected a finite number",
+        ),
         (cascade_of(("our-bm52", "")), "stage 1: unknown model 'our-bm52'. Known here: .*Did you mean 'our-bm25'?"),
         (cascade_of(("../x", "")), "stage 1: '../x' is no model name"),
     ],

@@ -109,9 +109,7 @@ def test_late_interaction_is_maxsim(tiny_late_interaction: Path) -> None:
     scores = LateInteraction(model=str(tiny_late_interaction)).score(QUERIES, ALL)
     for row, query in enumerate(queries):
         for column, document in enumerate(documents):
-            maxsim = sum(
-                max(float(np.dot(q, d)) for d in np.asarray(document.cpu())) for q in np.asarray(query.cpu())
-            )
+            maxsim = sum(max(float(np.dot(q, d)) for d in np.asarray(document.cpu())) for q in np.asarray(query.cpu()))
             assert scores[row, column] == pytest.approx(maxsim, abs=1e-4)
 
 
