@@ -75,9 +75,9 @@ def test_bytes_that_are_no_text_and_what_is_no_file_are_mistakes_of_that_file(wr
     Path("models/folder.toml").mkdir()
     write_spec("fine", 'kind = "bm25"\n')
     assert specs.required("fine").kind == "bm25"
-    with pytest.raises(SpecError, match="models/binary.toml: is not valid TOML"):
+    with pytest.raises(SpecError, match=r"models/binary.toml: is not valid TOML"):
         specs.find("binary")
-    with pytest.raises(SpecError, match="models/folder.toml: cannot be read: Is a directory"):
+    with pytest.raises(SpecError, match=r"models/folder.toml: cannot be read: Is a directory"):
         specs.find("folder")
 
 

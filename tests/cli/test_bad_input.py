@@ -87,23 +87,44 @@ def assert_refused(answer: Answer, house: Path, before: list[str], *parts: str) 
 CASCADE = 'kind = "cascade"\n[[stage]]\nmodel = "our-bm25"\n[[stage]]\nmodel = "{}"\n{}\n'
 
 SPECS = {
-    "no TOML": ('kind = bm25\n', "models/mine.toml: is not valid TOML", "line 1", "Mend the file"),
+    "no TOML": ("kind = bm25\n", "models/mine.toml: is not valid TOML", "line 1", "Mend the file"),
     "unknown kind": ('kind = "bm52"\n', "models/mine.toml: kind: unknown kind 'bm52'", "Did you mean 'bm25'?"),
     "unknown key": ('kind = "bm25"\nk11 = 1\n', "models/mine.toml: unknown key 'k11'", "Did you mean 'k1'?"),
-    "unknown model": (CASCADE.format("our-bm52", "depth = 5"), "models/mine.toml: stage 2: unknown model 'our-bm52'", "Did you mean 'our-bm25'?"),
-    "cycle": (CASCADE.format("mine", "depth = 5"), "models/mine.toml: stage 2: ", "a model cannot be a stage of itself: mine -> mine"),
-    "depth below 1": (CASCADE.format("our-bm25", "depth = 0"), "models/mine.toml: stage 2: depth: expected at least 1, got 0"),
+    "unknown model": (
+        CASCADE.format("our-bm52", "depth = 5"),
+        "models/mine.toml: stage 2: unknown model 'our-bm52'",
+        "Did you mean 'our-bm25'?",
+    ),
+    "cycle": (
+        CASCADE.format("mine", "depth = 5"),
+        "models/mine.toml: stage 2: ",
+        "a model cannot be a stage of itself: mine -> mine",
+    ),
+    "depth below 1": (
+        CASCADE.format("our-bm25", "depth = 0"),
+        "models/mine.toml: stage 2: depth: expected at least 1, got 0",
+    ),
     "depth that grows": (
         CASCADE.format("our-bm25", "depth = 5") + '[[stage]]\nmodel = "our-bm25"\ndepth = 6\n',
         "models/mine.toml: stage 3: depth: expected at most the 5 of the stage before, got 6",
     ),
-    "missing weights": ('kind = "bi-encoder"\n', "models/mine.toml: no weights in models/mine", "train it with `mteb-cascade train mine`"),
-    "missing weights of a stage": (
-        CASCADE.format("theirs", "depth = 5"), "models/theirs.toml: no weights", "train it with `mteb-cascade train theirs`"
+    "missing weights": (
+        'kind = "bi-encoder"\n',
+        "models/mine.toml: no weights in models/mine",
+        "train it with `mteb-cascade train mine`",
     ),
-    "a name that leaves its folder": ('kind = "bm25"\nname = "../x"\n', "models/mine.toml: name: expected", "got '../x'"),
+    "missing weights of a stage": (
+        CASCADE.format("theirs", "depth = 5"),
+        "models/theirs.toml: no weights",
+        "train it with `mteb-cascade train theirs`",
+    ),
+    "a name that leaves its folder": (
+        'kind = "bm25"\nname = "../x"\n',
+        "models/mine.toml: name: expected",
+        "got '../x'",
+    ),
     "missing run file": ('kind = "run"\nfile = "gone.trec"\n', "mine: there is no run file models/gone.trec"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SPECS)
@@ -119,12 +140,30 @@ DATA = {
     "missing corpus": ("corpus.jsonl", None, "data/corpus.jsonl: is missing; a BEIR folder holds"),
     "missing queries": ("queries.jsonl", None, "data/queries.jsonl: is missing"),
     "missing qrels": ("qrels/test.tsv", None, "data/qrels: holds no <split>.tsv"),
-    "duplicate ids": ("corpus.jsonl", '{"_id": "d1", "text": "x"}\n' * 2, "data/corpus.jsonl: line 2: id 'd1' stands on line 1"),
-    "bad JSON": ("corpus.jsonl", HEALTHY["corpus.jsonl"] + "{\n", "data/corpus.jsonl: line 3: is not valid JSON", "mend or remove"),
+    "duplicate ids": (
+        "corpus.jsonl",
+        '{"_id": "d1", "text": "x"}\n' * 2,
+        "data/corpus.jsonl: line 2: id 'd1' stands on line 1",
+    ),
+    "bad JSON": (
+        "corpus.jsonl",
+        HEALTHY["corpus.jsonl"] + "{\n",
+        "data/corpus.jsonl: line 3: is not valid JSON",
+        "mend or remove",
+    ),
     "empty corpus": ("corpus.jsonl", "", "data/corpus.jsonl: the corpus is empty"),
-    "empty text": ("corpus.jsonl", '{"_id": "d1", "text": " "}\n', "line 1: 'd1' has neither title nor text", "--allow-empty"),
-    "bad judgement": ("qrels/test.tsv", "q1\td1\t1\nq1\td2\n", "data/qrels/test.tsv: line 2: expected query-id, corpus-id"),
-}  # fmt: skip
+    "empty text": (
+        "corpus.jsonl",
+        '{"_id": "d1", "text": " "}\n',
+        "line 1: 'd1' has neither title nor text",
+        "--allow-empty",
+    ),
+    "bad judgement": (
+        "qrels/test.tsv",
+        "q1\td1\t1\nq1\td2\n",
+        "data/qrels/test.tsv: line 2: expected query-id, corpus-id",
+    ),
+}
 
 
 @pytest.mark.parametrize("case", DATA)

@@ -141,7 +141,7 @@ def test_all_mistakes_of_a_file_are_told_together_and_counted(folder: Path) -> N
 
 def test_an_empty_corpus_is_refused(folder: Path) -> None:
     (folder / "corpus.jsonl").write_text("\n")
-    with pytest.raises(InputError, match="corpus.jsonl: the corpus is empty; expected one JSON object a line"):
+    with pytest.raises(InputError, match=r"corpus.jsonl: the corpus is empty; expected one JSON object a line"):
         beir.load(folder)
 
 
@@ -191,7 +191,7 @@ def test_a_damaged_file_is_named(folder: Path, damage: Callable[[Path], object])
 
 
 def test_a_split_that_is_not_there_lists_those_that_are(folder: Path) -> None:
-    with pytest.raises(InputError, match="small has no split 'tset'. Known: test. Did you mean 'test'?"):
+    with pytest.raises(InputError, match=r"small has no split 'tset'. Known: test. Did you mean 'test'?"):
         load_collection(folder, "tset")
 
 

@@ -100,34 +100,34 @@ def test_subset_and_split_of_a_prediction_file(tmp_path: Path) -> None:
     (tmp_path / "two.json").write_text(json.dumps(content))
     assert read(tmp_path / "two.json", "en", "dev").scores == {"q": {"a": 2.0}}
     assert read(tmp_path / "two.json", "de").scores == {}
-    with pytest.raises(InputError, match="split 'tset' is not in it. Known: dev, test. Did you mean 'test'?"):
+    with pytest.raises(InputError, match=r"split 'tset' is not in it. Known: dev, test. Did you mean 'test'?"):
         read(tmp_path / "two.json", "en", "tset")
 
 
 def test_a_bad_parquet_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bad.parquet"
     path.write_text("no parquet")
-    with pytest.raises(InputError, match="bad.parquet: is not a readable Parquet file"):
+    with pytest.raises(InputError, match=r"bad.parquet: is not a readable Parquet file"):
         read(path)
     pq.write_table(pa.table({"query_id": ["q"], "score": [1.0]}), path)
     with pytest.raises(
-        InputError, match="bad.parquet: has no column document_id; expected query_id, document_id, score"
+        InputError, match=r"bad.parquet: has no column document_id; expected query_id, document_id, score"
     ):
         read(path)
     pq.write_table(pa.table({"query_id": ["q", "q"], "document_id": ["a", "b"], "score": [1.0, None]}), path)
-    with pytest.raises(InputError, match="bad.parquet: row 2: expected a number as score, got None"):
+    with pytest.raises(InputError, match=r"bad.parquet: row 2: expected a number as score, got None"):
         read(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gone.trec: there is no such run file"):
+    with pytest.raises(InputError, match=r"gone.trec: there is no such run file"):
         read(tmp_path / "gone.trec")
 
 
 def test_an_id_with_a_space_does_not_make_a_broken_file(tmp_path: Path) -> None:
     corpus = Corpus.of(["a b"], ["text"])
     run = Run.ranked(("q",), corpus, np.zeros((1, 1), np.int32), np.ones((1, 1)))
-    with pytest.raises(InputError, match="run.trec: a TREC run cannot hold the id 'a b'; write a .parquet or a .json"):
+    with pytest.raises(InputError, match=r"run.trec: a TREC run cannot hold the id 'a b'; write a .parquet or a .json"):
         write(run, tmp_path / "run.trec")
     assert list(tmp_path.iterdir()) == []
     for ending in ("parquet", "json"):

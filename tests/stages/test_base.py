@@ -95,12 +95,12 @@ def test_nan_names_the_pair_wherever_it_arises(stage: Stage) -> None:
 
 
 def test_nan_reaches_the_user_as_one_line_that_names_the_stage(tiny_collection) -> None:
-    with pytest.raises(InputError, match="^local/broken: the score of query 'q1' and document 'b' is NaN"):
+    with pytest.raises(InputError, match=r"^local/broken: the score of query 'q1' and document 'b' is NaN"):
         evaluate_stage(Broken(name="local/broken"), tiny_collection, "test")
 
 
 def test_pair_limit_is_named_once(tiny_collection) -> None:
-    with pytest.raises(InputError, match="^local/broken would have to score the whole corpus"):
+    with pytest.raises(InputError, match=r"^local/broken would have to score the whole corpus"):
         evaluate_stage(Broken(name="local/broken", pair_limit=1), tiny_collection, "test")
 
 

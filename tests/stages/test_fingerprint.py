@@ -34,8 +34,13 @@ def hybrid(weight: float = 1.0, pool: int = 100, k1: float = 0.9, **base: str) -
         (hybrid, [{"weight": 0.5}, {"pool": 99}, {"k1": 1.0}]),
         (
             lambda **options: BiEncoder(model="org/name", **options),
-            [{"max_length": 16}, {"dtype": "bfloat16"}, {"query_prompt": "q: "}, {"document_prompt": "d: "}]
-            + [{"revision": "main"}],
+            [
+                {"max_length": 16},
+                {"dtype": "bfloat16"},
+                {"query_prompt": "q: "},
+                {"document_prompt": "d: "},
+                {"revision": "main"},
+            ],
         ),
     ],
     ids=["bm25", "cascade", "hybrid", "bi-encoder"],

@@ -82,7 +82,7 @@ def test_the_kind_of_a_folder_is_told_from_it(
         with pytest.raises(InputError, match=f"no model in .*{name}: the folder is missing or empty"):
             load(tmp_path / name)
     (tmp_path / "empty" / "notes.txt").write_text("nothing")
-    with pytest.raises(InputError, match="expected a folder with config.json or modules.json"):
+    with pytest.raises(InputError, match=r"expected a folder with config.json or modules.json"):
         load(tmp_path / "empty")
 
 
@@ -106,11 +106,11 @@ def test_older_spellings_of_kinds(tmp_path: Path) -> None:
 def test_another_kind_is_refused_by_name(write_spec: Write, tiny_bi_encoder: Path, tiny_cross_encoder: Path) -> None:
     write_spec("wrong", f'kind = "cross-encoder"\nmodel = "{tiny_bi_encoder}"\n')
     with pytest.raises(
-        InputError, match='^models/wrong.toml: .*holds a bi-encoder, not a cross-encoder. Write kind = "bi-encoder"'
+        InputError, match=r'^models/wrong.toml: .*holds a bi-encoder, not a cross-encoder. Write kind = "bi-encoder"'
     ):
         load("wrong").prepare()
     write_spec("other", f'kind = "bi-encoder"\nmodel = "{tiny_cross_encoder}"\n')
-    with pytest.raises(InputError, match='^models/other.toml: .*Write kind = "cross-encoder"'):
+    with pytest.raises(InputError, match=r'^models/other.toml: .*Write kind = "cross-encoder"'):
         load("other").prepare()
 
 
@@ -122,7 +122,7 @@ def test_a_newly_initialised_head_is_refused(write_spec: Write, tiny_cross_encod
     write_spec("headless", f'kind = "cross-encoder"\nmodel = "{folder}"\n')
     with pytest.raises(
         InputError,
-        match="^models/headless.toml: the head .* is newly initialised .*classifier.weight.*Train it, or name",
+        match=r"^models/headless.toml: the head .* is newly initialised .*classifier.weight.*Train it, or name",
     ):
         load("headless").prepare()
 
@@ -161,7 +161,7 @@ def test_pickled_weights_are_refused(tiny_cross_encoder: Path, tmp_path: Path) -
     shutil.copytree(tiny_cross_encoder, folder)
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(
-        InputError, match="has no .safetensors file; pickled weights are not loaded.*Save the model again"
+        InputError, match=r"has no .safetensors file; pickled weights are not loaded.*Save the model again"
     ):
         load(folder).prepare()
 
@@ -170,21 +170,21 @@ def test_a_module_that_is_not_ours_is_refused(write_spec: Write, tmp_path: Path)
     folder = tmp_path / "module"
     folder.mkdir()
     (folder / "config.json").write_text('{"mteb_cascade_module": "os.system"}')
-    with pytest.raises(InputError, match="unknown module 'os.system'. Known: "):
+    with pytest.raises(InputError, match=r"unknown module 'os.system'. Known: "):
         load(folder)
     write_spec("mine", f'kind = "cross-encoder"\nmodel = "{folder}"\n')
-    with pytest.raises(InputError, match="unknown module 'os.system'"):
+    with pytest.raises(InputError, match=r"unknown module 'os.system'"):
         load("mine").prepare()
 
 
 def test_a_model_that_is_nowhere(write_spec: Write) -> None:
-    with pytest.raises(InputError, match="^unknown model 'ours'. Known here: none.$"):
+    with pytest.raises(InputError, match=r"^unknown model 'ours'. Known here: none.$"):
         load("ours")
-    with pytest.raises(InputError, match="'org/name' is no model known here .* Fetch it once"):
+    with pytest.raises(InputError, match=r"'org/name' is no model known here .* Fetch it once"):
         load("org/name")
     write_spec("mine", 'kind = "bi-encoder"\nmodel = "../x"\n')
     with pytest.raises(
-        InputError, match="^models/mine.toml: '../x' is no hub id, and a folder is given as an absolute"
+        InputError, match=r"^models/mine.toml: '../x' is no hub id, and a folder is given as an absolute"
     ):
         load("mine").prepare()
 
@@ -301,7 +301,7 @@ def test_a_kind_of_ones_own_from_a_spec(write_spec: Write, monkeypatch: pytest.M
 
 def test_a_run_file_lies_beside_its_spec(write_spec: Write) -> None:
     path = write_spec("theirs", 'kind = "run"\nfile = "theirs.trec"\n')
-    with pytest.raises(InputError, match="there is no run file models/theirs.trec"):
+    with pytest.raises(InputError, match=r"there is no run file models/theirs.trec"):
         load("theirs").prepare()
     path.with_suffix(".trec").write_text("q Q0 a 1 1 x\n")
     stage = load("theirs")

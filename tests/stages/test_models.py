@@ -118,5 +118,5 @@ def test_nothing_to_score_needs_no_model(kind: type) -> None:
     stage = kind(model="/nowhere/at/all")
     empty = Run(QUERIES.ids, CORPUS, np.full((2, 3), -1, np.int32), np.full((2, 3), -np.inf, np.float32))
     assert (stage.score(QUERIES, empty) == -np.inf).all()
-    with pytest.raises(InputError, match="no model in .*nowhere"):
+    with pytest.raises(InputError, match=r"no model in .*nowhere"):
         stage.prepare()

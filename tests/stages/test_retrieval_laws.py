@@ -39,7 +39,7 @@ StageOf = Callable[[str], Stage]
 
 def examples(name: str) -> settings:
     """Fewer where a network has to run."""
-    return settings(max_examples=8 if name in NETWORKS else 25)
+    return settings(max_examples=6 if name in NETWORKS else 25)
 
 
 def everything(queries: Queries, corpus: Corpus) -> Run:

@@ -60,7 +60,7 @@ def test_documents_outside_the_corpus_are_left_out_and_counted(tmp_path: Path) -
 
 
 def test_a_missing_file_is_named_before_any_work(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no run file .*gone.trec"):
+    with pytest.raises(InputError, match=r"there is no run file .*gone.trec"):
         RunFile(file=str(tmp_path / "gone.trec")).prepare()
 
 
