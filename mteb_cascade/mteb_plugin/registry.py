@@ -40,11 +40,14 @@ def add_models(registry: dict[str, ModelMeta]) -> None:
     owners: dict[str, specs.Spec] = {}
     for short_name, spec in found.items():
         owner = owners.setdefault(spec.name, spec)
-        if owner is spec:
-            metas[short_name] = metas[spec.name] = meta_of(spec)
-        else:
-            reason = f"name: '{spec.name}' is the name of {specs.shown(owner.path)} already; give each its own"
+        taken_by = "" if owner is spec else specs.shown(owner.path)
+        if spec.name in registry and not is_ours(registry[spec.name]):
+            taken_by = "a model of mteb"
+        if taken_by:
+            reason = f"name: '{spec.name}' is the name of {taken_by} already; give this one its own"
             metas[short_name] = broken(f"local/{short_name}", f"{specs.shown(spec.path)}: {reason}")
+        else:
+            metas[short_name] = metas[spec.name] = meta_of(spec)
     for error in errors:
         name = error.path.stem
         metas[name] = broken(f"local/{name}", str(error))

@@ -34,7 +34,7 @@ SERVING = {"serving": True}
 """Marks a field that changes how fast a stage is, not what it scores: it stays out of the fingerprint."""
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class Stage(ABC):
     """Scores (query, document) pairs. A subclass needs `score`; its dataclass fields are the keys of its spec.
 
@@ -57,6 +57,13 @@ class Stage(ABC):
         self._corpus: Corpus | None = None
         self._lock = threading.RLock()
         self._model_meta: ModelMeta | None = None
+
+    def __repr__(self) -> str:
+        if self.spec:
+            return f"load({self.spec.short_name!r})"
+        scoring = [f for f in fields(self) if not f.metadata.get("serving")]
+        changed = [f"{f.name}={getattr(self, f.name)!r}" for f in scoring if getattr(self, f.name) != f.default]
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     def index(self, corpus: Corpus | Any, **context: Any) -> None:
         """Take the corpus to retrieve from: ours or mteb's dataset. Work starts when something is asked of it."""
@@ -142,7 +149,7 @@ class Stage(ABC):
         """
         content = {**self.described(), "files": digests(self.files())}
         if not type(self).__module__.startswith("mteb_cascade."):
-            content["code"] = inspect.getsource(type(self))
+            content["code"] = code_of(type(self))
         return hash_of(content)
 
     # mteb's SearchProtocol ----------------------------------------------------------------------------------------
@@ -180,8 +187,18 @@ class Stage(ABC):
 
     @mteb_model_meta.setter
     def mteb_model_meta(self, meta: ModelMeta) -> None:
-        # mteb assigns what its registry held; the weights may have been trained or fetched since.
-        self._model_meta = meta.model_copy(update={"revision": self.fingerprint})
+        # mteb assigns what its registry held; weights may have been trained since, and depths overridden.
+        pipeline = {**meta.loader_kwargs, "pipeline": self.described()}
+        self._model_meta = meta.model_copy(update={"revision": self.fingerprint, "loader_kwargs": pipeline})
+
+
+def code_of(kind: type) -> str:
+    """The source of a class; its methods' byte code where there is no source (an interactive session)."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        methods = {name: value.__code__ for name, value in vars(kind).items() if inspect.isfunction(value)}
+        return repr([(name, code.co_code, code.co_names, code.co_consts) for name, code in sorted(methods.items())])
 
 
 def hash_of(value: Any) -> str:

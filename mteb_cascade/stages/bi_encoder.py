@@ -50,7 +50,7 @@ class DocumentVectors:
         return found
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class BiEncoder(ModelStage):
     """Any SentenceTransformer model, by cosine, inner product, Euclidean or Manhattan distance as it was trained.
 

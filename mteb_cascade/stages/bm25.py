@@ -34,7 +34,7 @@ STOP_WORD_LISTS = {
 }
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class BM25(Stage):
     """BM25 as Lucene computes it (Kamphuis et al. 2020, "Which BM25 Do You Mean?").
 

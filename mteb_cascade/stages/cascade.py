@@ -50,7 +50,7 @@ class Cascade(Stage):
 
     >>> from mteb_cascade.stages.bm25 import BM25
     >>> Cascade(BM25(), Step(BM25(k1=0.9), depth=20))
-    Cascade(BM25(k1=1.5, b=0.75), Step(BM25(k1=0.9, b=0.75), depth=20))
+    Cascade(BM25(), Step(BM25(k1=0.9), depth=20))
 
     Args:
         first: The stage that retrieves; a stage or a model's name.
@@ -66,9 +66,13 @@ class Cascade(Stage):
         super().__init__(**base)
         self.first = load(first)
         self.steps = steps
+        self._overridden = False
         check_depths([step.depth for step in steps])
 
     def __repr__(self) -> str:
+        if self.spec:
+            overridden = f".at({', '.join(map(str, self.depths))}, blends={self.blends})" if self._overridden else ""
+            return f"{super().__repr__()}{overridden}"
         steps = [
             f"Step({step.stage!r}, depth={step.depth}{f', blend={step.blend:g}' if step.blend else ''})"
             for step in self.steps
@@ -91,20 +95,25 @@ class Cascade(Stage):
         """Depth of each step."""
         return [step.depth for step in self.steps]
 
+    @property
+    def blends(self) -> list[float]:
+        """Blend of each step."""
+        return [step.blend for step in self.steps]
+
     def at(self, *depths: int, blends: Sequence[float] | None = None) -> Cascade:
         """The same stages at other depths, and other blends where given: another cascade with another fingerprint.
 
         Raises:
             InputError: Their number is not that of the steps.
         """
-        blends = [step.blend for step in self.steps] if blends is None else list(blends)
+        blends = self.blends if blends is None else list(blends)
         if not len(depths) == len(blends) == len(self.steps):
             raise InputError(
                 f"{self.label} has {len(self.steps)} steps; got {len(depths)} depths and {len(blends)} blends"
             )
         steps = [Step(step.stage, d, b) for step, d, b in zip(self.steps, depths, blends, strict=True)]
         other = Cascade(self.first, *steps, name=self.name, device=self.device, spec=self.spec)
-        other._corpus = self._corpus
+        other._corpus, other._overridden = self._corpus, True
         return other
 
     def prepare(self) -> None:

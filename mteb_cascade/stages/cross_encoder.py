@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder as Network
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class CrossEncoder(ModelStage):
     """Any sentence-transformers CrossEncoder with one label, or a pair-scoring module of ours.
 

@@ -50,9 +50,8 @@ def at_least_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.int32]:
     Returns:
         int32 [Q, m], columns in ascending order, -1 pads the end of a row.
 
-    >>> at_least_kth(np.float32([[3, 1, 1, 2], [0, -np.inf, 5, -np.inf]]), 3)
-    array([[0, 1, 2, 3],
-           [0, 2, -1, -1]], dtype=int32)
+    >>> at_least_kth(np.float32([[3, 1, 1, 2], [0, -np.inf, 5, -np.inf]]), 3).tolist()
+    [[0, 1, 2, 3], [0, 2, -1, -1]]
     """
     kept = scores > -np.inf
     if scores.shape[1] > k:

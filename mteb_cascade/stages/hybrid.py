@@ -53,6 +53,8 @@ class Hybrid(Stage):
             raise InputError(f"weight: expected finite numbers, not all 0, got {[m.weight for m in self.members]}")
 
     def __repr__(self) -> str:
+        if self.spec:
+            return super().__repr__()
         inside = ", ".join(f"Member({member.stage!r}, {member.weight:g})" for member in self.members)
         return f"Hybrid({inside}, pool={self.pool})"
 

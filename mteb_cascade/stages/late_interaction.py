@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class LateInteraction(ModelStage):
     """Any sentence-transformers MultiVectorEncoder (ColBERT models among them).
 

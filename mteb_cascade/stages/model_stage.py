@@ -15,7 +15,7 @@ from mteb_cascade.stages.files import model_files
 from mteb_cascade.stages.weights import expect_kind, fetched_folder, is_path, local_folder
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ModelStage(Stage):
     """A stage around a sentence-transformers model.
 

@@ -19,7 +19,7 @@ from mteb_cascade.values.lookup import looked_up
 from mteb_cascade.values.run import PAD, Run
 
 
-@dataclass(kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False, repr=False)
 class RunFile(Stage):
     """Retrieves and scores what its file says, by query id and document id.
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import tomlkit
@@ -26,6 +26,7 @@ from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.progress import bar
 from mteb_cascade.report.depth_curve import draw
 from mteb_cascade.report.tables import figure, significance, table
+from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.hybrid import Hybrid
 from mteb_cascade.stages.load import load
@@ -52,6 +53,7 @@ DEPTH = 100
 RESAMPLES = 10_000
 BAND_RESAMPLES = 1_000
 
+S = TypeVar("S", bound=Stage)
 PerQuery = dict[str, NDArray[np.float64]]
 
 
@@ -157,14 +159,10 @@ def seeds_of_biencoder(collection: Collection, seeds: int, steps: Steps) -> dict
 def chosen_on_dev(collection: Collection, steps: Steps) -> dict[str, Any]:
     """Choose the hybrid's weight, then the cascade's depth and blend, on dev, and write them into the specs."""
     dev = collection.split("dev")
-    hybrid = load("our-hybrid")
-    assert isinstance(hybrid, Hybrid)
-    hybrid.index(collection.corpus)
+    hybrid = indexed("our-hybrid", Hybrid, collection)
     weight, _ = choose_weight(hybrid, dev)
     changed = write_values("our-hybrid", "member", 0, {"weight": weight})
-    cascade = load("our-cascade")
-    assert isinstance(cascade, Cascade)
-    cascade.index(collection.corpus)
+    cascade = indexed("our-cascade", Cascade, collection)
     given = scored(cascade, dev, DEPTH)
     depth, blend, tried = choose_depth_and_blend(given, dev)
     changed |= write_values("our-cascade", "stage", 1, {"depth": depth, "blend": blend})
@@ -173,6 +171,19 @@ def chosen_on_dev(collection: Collection, steps: Steps) -> dict[str, Any]:
         + (" (written to models/)" if changed else "")
     )
     return {"weight": weight, "depth": depth, "blend": blend, "dev_mrr@10": tried[depth, blend]}
+
+
+def indexed(name: str, kind: type[S], collection: Collection) -> S:
+    """A stage of the demo over the collection's corpus.
+
+    Raises:
+        InputError: Somebody made its spec another kind.
+    """
+    stage = load(name)
+    if not isinstance(stage, kind):
+        raise InputError(f"{name}: the demo needs a {kind.kind}, its spec says {stage.kind}")
+    stage.index(collection.corpus)
+    return stage
 
 
 def write_values(name: str, part: str, number: int, values: Mapping[str, float]) -> bool:
@@ -243,9 +254,7 @@ def tested(per_query: Mapping[str, PerQuery], split: Split) -> list[dict[str, An
 
 def swept(collection: Collection, split: Split) -> dict[str, Any]:
     """Every depth of the cascade on a split from one scoring pass: curves, intervals, and what became of rank 1."""
-    cascade = load("our-cascade")
-    assert isinstance(cascade, Cascade)
-    cascade.index(collection.corpus)
+    cascade = indexed("our-cascade", Cascade, collection)
     given = scored(cascade, split, DEPTH)
     blend = cascade.steps[-1].blend
     lines = {

@@ -140,7 +140,6 @@ def test_overrides_are_experiments_of_their_own(mteb):
     assert meta.revision == mteb_cascade.load("our-cascade").at(5, blends=[0.5]).fingerprint
 
 
-@pytest.mark.xfail(strict=True, reason="Stage.mteb_model_meta's setter keeps the pipeline of the spec as written")
 def test_the_pipeline_of_an_override_is_the_one_that_ran(mteb):
     meta = mteb.get_model("our-cascade", depths=[5]).mteb_model_meta
     assert meta.loader_kwargs["pipeline"]["stage"][1]["depth"] == 5
