@@ -15,7 +15,7 @@ from mteb_cascade.corpora.mteb_rows import spoken
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import cells, scattered, stacked
 from mteb_cascade.stages.exact import best
-from mteb_cascade.stages.model_stage import ModelStage
+from mteb_cascade.stages.model_stage import EncoderStage
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
@@ -51,21 +51,14 @@ class DocumentVectors:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BiEncoder(ModelStage):
+class BiEncoder(EncoderStage):
     """Any SentenceTransformer model, by cosine, inner product, Euclidean or Manhattan distance as it was trained.
 
     Scores are computed in float64 and kept as float32, so that they depend on the two vectors alone and not on what
     else is in the block: equal vectors tie exactly, and candidates score what they score in a full search.
-
-    Args:
-        query_prompt: Put before a query; None takes the model's own prompt.
-        document_prompt: Put before a document; None takes the model's own prompt.
     """
 
     kind: ClassVar[str] = "bi-encoder"
-
-    query_prompt: str | None = None
-    document_prompt: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,15 +75,11 @@ class BiEncoder(ModelStage):
 
     def encode_queries(self, texts: list[str]) -> NDArray[np.float32]:
         """float32 [len(texts), d]."""
-        return self._unit(self.network.encode_query(texts, **self._encoding(self.query_prompt)))
+        return self._unit(self.network.encode_query(texts, **self.encoding(self.query_prompt)))
 
     def encode_documents(self, texts: list[str]) -> NDArray[np.float32]:
         """float32 [len(texts), d]."""
-        return self._unit(self.network.encode_document(texts, **self._encoding(self.document_prompt)))
-
-    def _encoding(self, prompt: str | None) -> dict[str, Any]:
-        options: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": False, "convert_to_numpy": True}
-        return options if prompt is None else {**options, "prompt": prompt}
+        return self._unit(self.network.encode_document(texts, **self.encoding(self.document_prompt)))
 
     def _unit(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Vectors of length 1 where the model compares by cosine; as they are elsewhere."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.stages.base import cells, scattered
-from mteb_cascade.stages.model_stage import ModelStage
+from mteb_cascade.stages.model_stage import EncoderStage
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
@@ -20,18 +20,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LateInteraction(ModelStage):
-    """Any sentence-transformers MultiVectorEncoder (ColBERT models among them).
-
-    Args:
-        query_prompt: Put before a query; None takes the model's own prompt.
-        document_prompt: Put before a document; None takes the model's own prompt.
-    """
+class LateInteraction(EncoderStage):
+    """Any sentence-transformers MultiVectorEncoder (ColBERT models among them)."""
 
     kind: ClassVar[str] = "late-interaction"
-
-    query_prompt: str | None = None
-    document_prompt: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,10 +38,6 @@ class LateInteraction(ModelStage):
             network.max_seq_length = self.max_length
         return network
 
-    def _encoding(self, prompt: str | None) -> dict[str, Any]:
-        options: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": False}
-        return options if prompt is None else {**options, "prompt": prompt}
-
     def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> dict[int, torch.Tensor]:
         """Token vectors [tokens, d] of these documents; each is encoded once."""
         with self._lock:
@@ -59,7 +47,7 @@ class LateInteraction(ModelStage):
             missing = [int(row) for row in np.unique(rows) if int(row) not in tokens]
             if missing:
                 texts = corpus.texts_at(missing)
-                encoded = self.network.encode_document(texts, **self._encoding(self.document_prompt))
+                encoded = self.network.encode_document(texts, **self.encoding(self.document_prompt))
                 tokens.update(zip(missing, encoded, strict=True))
             return tokens
 
@@ -69,7 +57,7 @@ class LateInteraction(ModelStage):
         if not len(rows):
             return scattered(candidates, ())
         tokens = self._documents(candidates.corpus, candidates.docs[rows, columns])
-        encoded = self.network.encode_query(list(queries.texts), **self._encoding(self.query_prompt))
+        encoded = self.network.encode_query(list(queries.texts), **self.encoding(self.query_prompt))
         scores = np.full(candidates.docs.shape, -np.inf, np.float32)
         for row, docs in enumerate(candidates.docs):
             found = docs != PAD

@@ -83,3 +83,21 @@ class ModelStage(Stage):
         if is_path(self.model):
             options["model"] = None
         return options
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class EncoderStage(ModelStage):
+    """A model stage that encodes queries and documents apart.
+
+    Args:
+        query_prompt: Put before a query; None takes the model's own prompt.
+        document_prompt: Put before a document; None takes the model's own prompt.
+    """
+
+    query_prompt: str | None = None
+    document_prompt: str | None = None
+
+    def encoding(self, prompt: str | None) -> dict[str, Any]:
+        """Keyword arguments of encode_query and encode_document."""
+        options: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": False}
+        return options if prompt is None else {**options, "prompt": prompt}
