@@ -56,6 +56,8 @@ class CrossEncoder(ModelStage):
             raise InputError(
                 f"{self.what}: {shown(folder)} has {network.num_labels} labels; a reranker needs one, its relevance"
             )
+        if self.dtype != "float32":
+            network.set_keep_in_fp32_modules(head_layers(network))
         return network
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
@@ -71,6 +73,19 @@ class CrossEncoder(ModelStage):
             pairs, batch_size=self.batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
         )
         return scattered(candidates, np.asarray(logits, np.float32))
+
+
+def head_layers(network: Network) -> list[str]:
+    """Names of pooler and score head: in bfloat16 they would round many logits to one number; float32 keeps them."""
+    import torch
+
+    body = getattr(network[0], "auto_model", None)
+    prefix = getattr(body, "base_model_prefix", "")
+    return [
+        name
+        for name, module in network.named_modules()
+        if type(module) is torch.nn.Linear and (prefix not in name.split(".") or "pooler" in name.split("."))
+    ]
 
 
 def untrained_head(network: Network, folder: Path) -> list[str]:

@@ -100,6 +100,21 @@ def test_cross_encoder_gives_raw_logits(tiny_cross_encoder: Path) -> None:
     assert scores.max() > 1.0 or scores.min() < 0.0
 
 
+def test_the_head_of_a_bfloat16_cross_encoder_stays_in_float32(tiny_cross_encoder: Path) -> None:
+    """In bfloat16 a logit has 8 bits of precision: pairs would tie that are not equal."""
+    words = [word for text in TEXTS for word in text.split()]
+    texts = [" ".join(words[(3 * n + m) % len(words)] for m in range(4 + n % 9)) + " x" * (n % 17) for n in range(200)]
+    many = Corpus.of([f"d{n:03}" for n in range(200)], texts)
+    docs = np.arange(200, dtype=np.int32)[None, :]
+    candidates = Run(("q",), many, docs, np.zeros(docs.shape, np.float32))
+    stage = CrossEncoder(model=str(tiny_cross_encoder), dtype="bfloat16")
+    scores = stage.score(Queries(("q",), ("a question",)), candidates)[0]
+    assert next(stage.network.parameters()).dtype == torch.bfloat16
+    rounded = torch.from_numpy(scores).bfloat16().float().numpy()
+    assert (scores != rounded).mean() > 0.9
+    assert len(np.unique(scores)) > len(np.unique(rounded))
+
+
 def test_late_interaction_is_maxsim(tiny_late_interaction: Path) -> None:
     from sentence_transformers import MultiVectorEncoder
 
