@@ -75,11 +75,11 @@ class BiEncoder(EncoderStage):
 
     def encode_queries(self, texts: list[str]) -> NDArray[np.float32]:
         """float32 [len(texts), d]."""
-        return self._unit(self.network.encode_query(texts, **self.encoding(self.query_prompt)))
+        return self._unit(self.network.encode_query(texts, **self.encoding(texts, self.query_prompt)))
 
     def encode_documents(self, texts: list[str]) -> NDArray[np.float32]:
         """float32 [len(texts), d]."""
-        return self._unit(self.network.encode_document(texts, **self.encoding(self.document_prompt)))
+        return self._unit(self.network.encode_document(texts, **self.encoding(texts, self.document_prompt)))
 
     def _unit(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Vectors of length 1 where the model compares by cosine; as they are elsewhere."""

@@ -13,7 +13,7 @@ from mteb_cascade.corpora.corpus import Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import cells, scattered
-from mteb_cascade.stages.model_stage import ModelStage
+from mteb_cascade.stages.model_stage import ModelStage, is_watched
 from mteb_cascade.stages.weights import MODULE_KEY, read_json
 from mteb_cascade.values.run import Run
 
@@ -70,7 +70,10 @@ class CrossEncoder(ModelStage):
         documents = candidates.corpus.texts_at(candidates.docs[rows, columns])
         pairs = [(queries.texts[row], document) for row, document in zip(rows, documents, strict=True)]
         logits = self.network.predict(
-            pairs, batch_size=self.batch_size, activation_fn=torch.nn.Identity(), show_progress_bar=False
+            pairs,
+            batch_size=self.batch_size,
+            activation_fn=torch.nn.Identity(),
+            show_progress_bar=is_watched(len(pairs)),
         )
         return scattered(candidates, np.asarray(logits, np.float32))
 

@@ -47,7 +47,7 @@ class LateInteraction(EncoderStage):
             missing = [int(row) for row in np.unique(rows) if int(row) not in tokens]
             if missing:
                 texts = corpus.texts_at(missing)
-                encoded = self.network.encode_document(texts, **self.encoding(self.document_prompt))
+                encoded = self.network.encode_document(texts, **self.encoding(texts, self.document_prompt))
                 tokens.update(zip(missing, encoded, strict=True))
             return tokens
 
@@ -57,7 +57,7 @@ class LateInteraction(EncoderStage):
         if not len(rows):
             return scattered(candidates, ())
         tokens = self._documents(candidates.corpus, candidates.docs[rows, columns])
-        encoded = self.network.encode_query(list(queries.texts), **self.encoding(self.query_prompt))
+        encoded = self.network.encode_query(list(queries.texts), **self.encoding(queries.texts, self.query_prompt))
         scores = np.full(candidates.docs.shape, -np.inf, np.float32)
         for row, docs in enumerate(candidates.docs):
             found = docs != PAD

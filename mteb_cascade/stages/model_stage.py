@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,15 @@ from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import SERVING, Stage
 from mteb_cascade.stages.files import model_files
 from mteb_cascade.stages.weights import expect_kind, fetched_folder, is_path, local_folder
+
+
+LONG_WORK = 2_000
+"""Texts or pairs from which on a person who is watching gets a progress bar."""
+
+
+def is_watched(count: int) -> bool:
+    """Whether work on this many texts is long and somebody sits before a terminal."""
+    return count >= LONG_WORK and sys.stderr.isatty()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -97,7 +107,7 @@ class EncoderStage(ModelStage):
     query_prompt: str | None = None
     document_prompt: str | None = None
 
-    def encoding(self, prompt: str | None) -> dict[str, Any]:
+    def encoding(self, texts: Sequence[str], prompt: str | None) -> dict[str, Any]:
         """Keyword arguments of encode_query and encode_document."""
-        options: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": False}
+        options: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": is_watched(len(texts))}
         return options if prompt is None else {**options, "prompt": prompt}

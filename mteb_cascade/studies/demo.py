@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -68,6 +69,10 @@ class Steps:
         """One line with the time so far."""
         self.console.print(Text(f"{time.monotonic() - self.begun:5.0f} s  {text}"))
 
+    def doing(self, text: str) -> AbstractContextManager[object]:
+        """A sign of life on a terminal while something without steps of its own goes on."""
+        return self.console.status(Text(text))
+
 
 def run(output: Path, *, seeds: int = 3) -> dict[str, Any]:
     """Do everything, print the tables, and write results and figure.
@@ -95,10 +100,13 @@ def run(output: Path, *, seeds: int = 3) -> dict[str, Any]:
     with bar("training our-reranker") as progress:
         train("our-reranker", progress=progress)
     steps.say("trained our-reranker on the train split")
-    choices = chosen_on_dev(collection, steps)
-    per_query = through_mteb(test, output, steps)
-    comparisons = tested(per_query, test)
-    sweep = swept(collection, test)
+    with steps.doing("choosing weight, depth and blend on dev"):
+        choices = chosen_on_dev(collection, steps)
+    with steps.doing("evaluating through mteb"):
+        per_query = through_mteb(test, output, steps)
+    with steps.doing("testing the claims, and scoring every depth on test"):
+        comparisons = tested(per_query, test)
+        sweep = swept(collection, test)
     result = {
         "task": TASK,
         "note": collection.note,
