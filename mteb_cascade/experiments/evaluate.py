@@ -66,7 +66,7 @@ class Evaluation:
         counts = self.collection.split(self.split).qrels.relevant_counts(self.run.query_ids)
         most = np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean()
         empty = int((counts == 0).sum())
-        parts = [f"Highest possible recall@1: {most:.3f}."]
+        parts = [f"Highest possible recall@1: {f'{most:.3f}'.removeprefix('0')}."]
         parts += [f"{empty:,} queries have no relevant document and count as 0."] if empty else []
         parts += [self.collection.note + "."] if self.collection.note else []
         return " ".join(parts)

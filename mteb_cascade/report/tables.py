@@ -37,7 +37,15 @@ def significance(p_value: float, resamples: int) -> str:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A plain table: the first column to the left, the others to the right."""
-    made = Table(box=box.SIMPLE_HEAD, title=Text(title), title_justify="left", title_style="", padding=(0, 1))
+    made = Table(
+        box=box.SIMPLE_HEAD,
+        title=Text(title),
+        title_justify="left",
+        title_style="",
+        padding=(0, 1),
+        collapse_padding=True,
+        pad_edge=False,
+    )
     for number, name in enumerate(columns):
         made.add_column(Text(name), justify="right" if number else "left", overflow="fold")
     for row in rows:

@@ -15,7 +15,6 @@ from mteb_cascade.stages.base import SERVING, Stage
 from mteb_cascade.stages.files import model_files
 from mteb_cascade.stages.weights import expect_kind, fetched_folder, is_path, local_folder
 
-
 LONG_WORK = 2_000
 """Texts or pairs from which on a person who is watching gets a progress bar."""
 
