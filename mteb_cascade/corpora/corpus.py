@@ -89,6 +89,17 @@ class Corpus:
         found = pc.index_in(pa.array(ids, pa.large_string()), value_set=self.ids)
         return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int32)
 
+    def rows_of_lists(self, lists: Sequence[Sequence[str]]) -> NDArray[np.int32]:
+        """Rows of several lists of ids, looked up together.
+
+        Returns:
+            int32 [len(lists), longest list], -1 for an id that the corpus does not have and at the end of a short list.
+        """
+        lengths = np.array([len(one) for one in lists], np.int64)
+        found = np.full((len(lists), int(lengths.max(initial=0))), -1, np.int32)
+        found[np.arange(found.shape[1]) < lengths[:, None]] = self.rows([one for several in lists for one in several])
+        return found
+
     def repeated_id(self) -> str | None:
         """The first id that stands twice, if any."""
         counts = pc.value_counts(self.ids)

@@ -37,14 +37,18 @@ class Rankings:
     def run(self, query_ids: tuple[str, ...], corpus: Corpus) -> Run:
         """These queries' lists as a run; documents that the corpus lacks are left out, counted and warned of."""
         lists = [self.scores.get(query, {}) for query in query_ids]
-        docs = np.full((len(lists), max(map(len, lists), default=0)), PAD, np.int32)
+        docs = corpus.rows_of_lists([list(scored) for scored in lists])
         scores = np.full(docs.shape, -np.inf, np.float32)
         for row, scored in enumerate(lists):
-            docs[row, : len(scored)] = corpus.rows(list(scored))
             scores[row, : len(scored)] = list(scored.values())
         strangers = int(sum(map(len, lists)) - (docs != PAD).sum())
         if strangers:
-            example = next(d for scored in lists for d in scored if corpus.rows([d])[0] == PAD)
+            unknown = (
+                list(scored)[place]
+                for scored, row in zip(lists, docs, strict=True)
+                for place in np.flatnonzero(row[: len(scored)] == PAD)
+            )
+            example = next(unknown)
             warnings.warn(
                 f"{self.path}: {strangers:,} of its documents are not in the corpus and left out, such as '{example}'",
                 stacklevel=2,

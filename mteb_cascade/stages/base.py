@@ -126,8 +126,6 @@ class Stage(ABC):
         """The candidates sorted by `score`; those that it cannot score stand below the others in their old order."""
         return rerank(candidates, self.score(queries, candidates), candidates.depth)
 
-    # Identity ------------------------------------------------------------------------------------------------------
-
     @property
     def options(self) -> dict[str, Any]:
         """The fields that decide scores, as JSON values, those at their defaults included."""
@@ -151,8 +149,6 @@ class Stage(ABC):
         if not type(self).__module__.startswith("mteb_cascade."):
             content["code"] = code_of(type(self))
         return hash_of(content)
-
-    # mteb's SearchProtocol ----------------------------------------------------------------------------------------
 
     def search(
         self,
@@ -226,13 +222,12 @@ def candidates_of(queries: Queries, corpus: Corpus, ranked: Mapping[str, Sequenc
         InputError: A list names a document that the corpus does not have.
     """
     lists = [list(dict.fromkeys(ranked.get(query, ()))) for query in queries.ids]
-    docs = np.full((len(lists), max(map(len, lists), default=0)), PAD, np.int32)
+    docs = corpus.rows_of_lists(lists)
     for row, ids in enumerate(lists):
-        found = corpus.rows(ids)
-        if (found == PAD).any():
-            missing = ids[int(np.argmin(found))]
+        unknown = docs[row, : len(ids)] == PAD
+        if unknown.any():
+            missing = ids[int(np.argmax(unknown))]
             raise InputError(f"candidate '{missing}' of query '{queries.ids[row]}' is not in the corpus")
-        docs[row, : len(ids)] = found
     return Run(queries.ids, corpus, docs, np.where(docs == PAD, -np.inf, 0).astype(np.float32))
 
 

@@ -144,8 +144,6 @@ class BiEncoder(EncoderStage):
                 scores[row, found] = self.compare(vectors[row : row + 1], documents)[0]
         return scores
 
-    # mteb's EncoderProtocol ---------------------------------------------------------------------------------------
-
     def encode(self, inputs: Iterable[Any], *, prompt_type: Any = None, **context: Any) -> NDArray[np.float32]:
         """Mteb's encode: vectors of a data loader's texts, as queries or as documents by `prompt_type`.
 
