@@ -27,7 +27,7 @@ def load(
     if name in ("PythonDocs", "PythonDocsRetrieval"):
         from mteb_cascade.corpora import pythondocs
 
-        collection = pythondocs.load()
+        collection = pythondocs.load().at_level(level)
     elif Path(name).expanduser().is_dir():
         from mteb_cascade.corpora import beir
 

@@ -52,6 +52,11 @@ def collection_of(task: Any, split: str, *, subset: str = "default", relevance_l
     if split not in task.dataset[subset]:
         raise InputError(f"{task.metadata.name} has no split '{split}'; it has {', '.join(task.dataset[subset])}")
     data = task.dataset[subset][split]
+    if data["top_ranked"]:
+        raise InputError(
+            f"{task.metadata.name} is a reranking task with candidates of its own: run it with `mteb run -m NAME -t "
+            f"{task.metadata.name}`; here whole corpora are searched"
+        )
     grades = {query: {doc: int(grade) for doc, grade in docs.items()} for query, docs in data["relevant_docs"].items()}
     return Collection(
         task.metadata.name,

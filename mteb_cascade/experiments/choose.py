@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.collection import Split
+from mteb_cascade.errors import InputError
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.hybrid import Hybrid, Member
 from mteb_cascade.values.curves import curves
@@ -37,7 +38,12 @@ def scored(cascade: Cascade, split: Split, depth: int) -> Scored:
     """Score the first `depth` candidates of the cascade's last step, once, for every depth and blend.
 
     The run keeps 100 columns at least, so that recall@100 can be told at every depth.
+
+    Raises:
+        InputError: The step is not pointwise: its scores at one depth say nothing of another.
     """
+    if not cascade.steps[-1].stage.pointwise:
+        raise InputError(f"{cascade.label}: its last step is not pointwise, so one scoring does not tell every depth")
     *_, before = cascade.at(*cascade.depths[:-1], 0).trace(split.queries, max(depth, 100))
     return Scored(before, cascade.steps[-1].stage.score(split.queries, before.cut(depth)))
 

@@ -24,7 +24,10 @@ from mteb_cascade.values.measures import Measure, evaluate, mean
 from mteb_cascade.values.run import Run
 
 DEFAULT_MEASURES = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
-LIBRARIES = ("mteb-cascade", "mteb", "sentence-transformers", "torch", "ir-measures")
+LIBRARIES = (
+    *("mteb-cascade", "mteb", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
+    *("bm25s", "PyStemmer", "ir-measures"),
+)
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,22 @@ class Evaluation:
         return f"{self.collection.name}, {self.split}, {len(self.run.query_ids):,} queries, relevant: grade >= {level}"
 
     @property
+    def relevant_counts(self) -> NDArray[np.int64]:
+        """int64 [Q], relevant documents of each query."""
+        return self.collection.split(self.split).qrels.relevant_counts(self.run.query_ids)
+
+    @property
+    def highest_recall_at_1(self) -> float:
+        """What recall@1 would be with a relevant document first for every query that has one."""
+        counts = self.relevant_counts
+        return float(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean())
+
+    @property
     def caption(self) -> str:
         """What a reader of recall@1 must know: its maximum, and what was left out of it."""
-        counts = self.collection.split(self.split).qrels.relevant_counts(self.run.query_ids)
-        most = np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean()
-        empty = int((counts == 0).sum())
-        parts = [f"Highest possible recall@1: {f'{most:.3f}'.removeprefix('0')}."]
+        empty = int((self.relevant_counts == 0).sum())
+        highest = f"{self.highest_recall_at_1:.3f}".removeprefix("0")
+        parts = [f"Highest possible recall@1: {highest}."]
         parts += [f"{empty:,} queries have no relevant document and count as 0."] if empty else []
         parts += [self.collection.note + "."] if self.collection.note else []
         return " ".join(parts)
@@ -85,6 +98,7 @@ class Evaluation:
             "corpus_digest": self.collection.corpus.digest,
             "queries_digest": split.queries.digest,
             "scores": self.means,
+            "highest_recall@1": self.highest_recall_at_1,
             "versions": versions(),
         }
 
@@ -97,7 +111,7 @@ def versions() -> dict[str, str]:
 def evaluate_stage(
     stage: Stage, collection: Collection, split: str, measures: Sequence[str] = DEFAULT_MEASURES, k: int = 1000
 ) -> Evaluation:
-    """Retrieve k documents for every judged query of a split and measure.
+    """Retrieve k documents for every query of a split and measure.
 
     Raises:
         InputError: A measure is unknown, or the stage's weights are missing.
@@ -135,13 +149,14 @@ def evaluate_models(
         task: PythonDocs, a BEIR folder, or a task of mteb.
         split: Split of the queries.
         measures: Such as recall@10.
-        k: Documents retrieved.
+        k: Documents retrieved; at least the largest cut-off of the measures.
         relevance_level: A grade of at least this is relevant.
         allow_empty: Accept documents without text.
         output: Folder that gets one JSON and one Parquet run a model.
     """
-    for measure in measures:
-        Measure.parse(measure)
+    # recall@1 never appears without success@1.
+    measures = [*measures, "success@1"] if "recall@1" in measures and "success@1" not in measures else measures
+    k = max(k, *(Measure.parse(measure).cutoff for measure in measures))
     stages = [load(name) for name in names]
     for stage in stages:
         stage.prepare()
@@ -150,7 +165,7 @@ def evaluate_models(
     if output is None:
         return results
     for result in results:
-        name = f"{result.model.replace('/', '__')}.{collection.name}.{split}"
+        name = f"{result.model.replace('/', '__')}.{result.fingerprint[:12]}.{collection.name}.{split}"
         run_files.write(result.run, output / f"{name}.parquet", name=result.model)
         with replaced(output / f"{name}.json") as beside:
             beside.write_text(json.dumps(result.as_json(), indent=2, default=str) + "\n", encoding="utf-8")

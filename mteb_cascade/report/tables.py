@@ -32,7 +32,8 @@ def significance(p_value: float, resamples: int) -> str:
     >>> significance(0.0123, 10_000), significance(0.0, 10_000)
     ('p = .012', 'p < .001')
     """
-    return f"p = {figure(p_value)}" if p_value >= max(0.001, 1 / resamples) else "p < .001"
+    least = max(0.001, 1 / resamples)
+    return f"p = {figure(p_value)}" if p_value >= least else f"p < {figure(least)}"
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -129,11 +130,18 @@ class Stage(ABC):
     @property
     def options(self) -> dict[str, Any]:
         """The fields that decide scores, as JSON values, those at their defaults included."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if not f.metadata.get("serving")}
+        serving = {f.name for f in fields(self) if f.metadata.get("serving")}
+        own = inspect.signature(type(self).__init__).parameters.values()
+        names = dict.fromkeys([f.name for f in fields(self)] + [p.name for p in own if p.kind is p.KEYWORD_ONLY])
+        return {name: getattr(self, name) for name in names if name not in serving}
 
     def described(self) -> dict[str, Any]:
         """Kind and score-relevant options: what results keep of a stage."""
         return {"kind": self.kind, **self.options}
+
+    def identified(self) -> dict[str, Any]:
+        """As `described`, with name and fingerprint: how a composition's results keep the stage."""
+        return {"name": self.name, "fingerprint": self.fingerprint, **self.described()}
 
     def files(self) -> Sequence[Path]:
         """Files that loading reads, for the fingerprint."""
@@ -146,8 +154,10 @@ class Stage(ABC):
         A kind of the user's own adds its class's source.
         """
         content = {**self.described(), "files": digests(self.files())}
-        if not type(self).__module__.startswith("mteb_cascade."):
-            content["code"] = code_of(type(self))
+        if not is_own(type(self)):
+            content["code"] = [
+                code_of(kind) for kind in type(self).__mro__ if issubclass(kind, Stage) and not is_own(kind)
+            ]
         return hash_of(content)
 
     def search(
@@ -188,18 +198,48 @@ class Stage(ABC):
         self._model_meta = meta.model_copy(update={"revision": self.fingerprint, "loader_kwargs": pipeline})
 
 
+def is_own(kind: type) -> bool:
+    """Whether a class belongs to this package, whose version results state."""
+    return kind.__module__.startswith("mteb_cascade.")
+
+
 def code_of(kind: type) -> str:
     """The source of a class; its methods' byte code where there is no source (an interactive session)."""
     try:
         return inspect.getsource(kind)
     except (OSError, TypeError):
         methods = {name: value.__code__ for name, value in vars(kind).items() if inspect.isfunction(value)}
-        return repr([(name, code.co_code, code.co_names, code.co_consts) for name, code in sorted(methods.items())])
+        return json.dumps({name: instructions_of(code) for name, code in methods.items()}, sort_keys=True)
+
+
+def instructions_of(code: CodeType) -> list[Any]:
+    """Byte code, names and constants, without the addresses that a repr of nested code would show."""
+    constants = [instructions_of(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
+    return [code.co_code.hex(), code.co_names, constants]
 
 
 def hash_of(value: Any) -> str:
     """SHA-256 of a JSON value, keys sorted."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=identity_of).encode()).hexdigest()
+
+
+def identity_of(value: Any) -> Any:
+    """What stands for an option that JSON does not have.
+
+    Raises:
+        TypeError: Nothing certain can: the option would not be told apart from another.
+    """
+    if isinstance(value, Stage):
+        return value.fingerprint
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return [str(value.dtype), value.shape, hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()]
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(
+        f"an option of type {type(value).__name__} has no fingerprint; give it as numbers, text or an array"
+    )
 
 
 def cells(candidates: Run) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

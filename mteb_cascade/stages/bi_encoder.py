@@ -117,6 +117,8 @@ class BiEncoder(EncoderStage):
     def retrieve(self, queries: Queries, k: int) -> Run:
         """The k nearest documents by exact search, in blocks."""
         corpus = self.corpus
+        if not len(queries):
+            return Run.empty((), corpus)
         vectors = self.encode_queries(list(queries.texts))
         runs = []
         for start in range(0, len(queries), QUERY_BLOCK):

@@ -128,6 +128,8 @@ class BM25(Stage):
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """BM25 of every candidate, 0 where no word is shared."""
         found = np.full(candidates.docs.shape, -np.inf, np.float32)
+        if not len(candidates.corpus):
+            return found
         for rows in self._blocks(queries, candidates.corpus):
             scores = self._scores(queries.texts[rows.start : rows.stop], candidates.corpus)
             docs = candidates.docs[rows.start : rows.stop]

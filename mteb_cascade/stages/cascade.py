@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -37,8 +38,8 @@ class Step:
         from mteb_cascade.stages.load import load
 
         object.__setattr__(self, "stage", load(stage))
-        object.__setattr__(self, "depth", depth)
-        object.__setattr__(self, "blend", blend)
+        object.__setattr__(self, "depth", operator.index(depth))
+        object.__setattr__(self, "blend", float(blend))
         if depth < 0:
             raise InputError(f"depth: expected 0 or more, got {depth}")
         if not np.isfinite(blend):
@@ -173,8 +174,8 @@ class Cascade(Stage):
     @property
     def options(self) -> dict[str, Any]:
         """The first stage and the steps."""
-        steps = [{"stage": step.stage.described(), "depth": step.depth, "blend": step.blend} for step in self.steps]
-        return {"stage": [{"stage": self.first.described()}, *steps]}
+        steps = [{"stage": step.stage.identified(), "depth": step.depth, "blend": step.blend} for step in self.steps]
+        return {"stage": [{"stage": self.first.identified()}, *steps]}
 
     @property
     def fingerprint(self) -> str:

@@ -82,13 +82,20 @@ def head_layers(network: Network) -> list[str]:
     """Names of pooler and score head: in bfloat16 they would round many logits to one number; float32 keeps them."""
     import torch
 
-    body = getattr(network[0], "auto_model", None)
-    prefix = getattr(body, "base_model_prefix", "")
-    return [
-        name
-        for name, module in network.named_modules()
-        if type(module) is torch.nn.Linear and (prefix not in name.split(".") or "pooler" in name.split("."))
-    ]
+    transformer = getattr(network[0], "auto_model", None)
+    prefix = getattr(transformer, "base_model_prefix", "")
+    if not hasattr(transformer, prefix):
+        prefix = ""  # the whole of it is body: the head lies in the modules after it
+    found = []
+    for name, module in network.named_modules():
+        if type(module) is torch.nn.Linear:
+            # "0.model.<prefix>.encoder...": the module's place, its attribute, then the transformer's own names
+            place, *inside = name.split(".")
+            own = inside[1:] if place == "0" else inside
+            body = place == "0" and (not prefix or own[0] == prefix)
+            if not body or "pooler" in own:
+                found.append(name)
+    return found
 
 
 def untrained_head(network: Network, folder: Path) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.errors import InputError
 from mteb_cascade.values.run import PAD, Run
 
 
@@ -24,6 +25,8 @@ def best(query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, N
     Returns:
         A run of at most k columns; documents that tie at the cut are chosen by id, as everywhere.
     """
+    if k < 1:
+        raise InputError(f"k: expected at least 1 document a query, got {k}")
     docs = np.empty((len(query_ids), 0), np.int32)
     scores = np.empty((len(query_ids), 0), np.float32)
     for first, block in blocks:
@@ -37,6 +40,9 @@ def best(query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, N
         kept = np.where(inside, kept, 0)
         docs = np.where(inside, np.take_along_axis(docs, kept, axis=1), PAD).astype(np.int32)
         scores = np.where(inside, np.take_along_axis(scores, kept, axis=1), np.float32(-np.inf))
+        if docs.shape[1] > 4 * k:  # many ties at the cut: settle them now, or they pile up block by block
+            settled = Run.ranked(query_ids, corpus, docs, scores).cut(k)
+            docs, scores = settled.docs, settled.scores
     return Run.ranked(query_ids, corpus, docs, scores).cut(k)
 
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-IGNORED = {".md", ".lock", ".gitattributes"}
+IGNORED = {".md", ".lock", ".h5", ".onnx", ".msgpack", ".ot"}
 """Endings of files that loading a model never reads."""
 
 
@@ -24,7 +24,9 @@ def model_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix not in IGNORED and not any(part.startswith(".") for part in path.parts[-2:])
+        if path.is_file()
+        and path.suffix not in IGNORED
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
 
 
@@ -40,7 +42,7 @@ def digest(path: Path) -> str:
     """SHA-256 of one file; taken from the cache when size and modification time are those it was computed for."""
     stat = path.stat()
     whole = str(path.resolve())
-    state = [whole, stat.st_size, stat.st_mtime_ns]
+    state = [whole, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
     name = hashlib.sha256(whole.encode()).hexdigest()[:32]
     entry = cache_folder() / "digests" / f"{name}.json"
     try:

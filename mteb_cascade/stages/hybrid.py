@@ -87,7 +87,7 @@ class Hybrid(Stage):
     @property
     def options(self) -> dict[str, Any]:
         """Pool and members."""
-        members = [{"weight": member.weight, "stage": member.stage.described()} for member in self.members]
+        members = [{"weight": member.weight, "stage": member.stage.identified()} for member in self.members]
         return {"pool": self.pool, "member": members}
 
     @property
@@ -103,4 +103,4 @@ def missing_scores(run: Run, pool: int) -> NDArray[np.float64]:
     if run.depth == 0:
         return np.zeros(len(run.query_ids))
     lowest = np.where(run.docs == PAD, np.inf, run.scores).min(axis=1).astype(np.float64)
-    return np.where(full & np.isfinite(lowest), lowest, 0.0)
+    return np.where(np.isfinite(lowest), np.where(full, lowest, np.minimum(lowest, 0.0)), 0.0)

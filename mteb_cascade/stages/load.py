@@ -33,7 +33,7 @@ PARTS: dict[str, tuple[str, dict[str, type]]] = {
 }
 """Kinds made of other models: the name of their table, and its keys beside `model`."""
 
-BASE = ("name", "device", "spec")
+BASE = ("name", "device", "spec", "trust_remote_code")
 """Parameters of a stage that a spec does not set."""
 
 

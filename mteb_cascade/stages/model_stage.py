@@ -6,7 +6,6 @@ import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,7 +49,11 @@ class ModelStage(Stage):
         """What messages name: the spec's file, or the model."""
         return shown(self.spec.path) if self.spec else self.model
 
-    @cached_property
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._network: Any = None
+
+    @property
     def network(self) -> Any:
         """The loaded model; the first use loads it.
 
@@ -58,9 +61,11 @@ class ModelStage(Stage):
             InputError: The weights are missing, are pickled, or belong to another kind.
         """
         with self._lock:
-            folder = fetched_folder(self.model, self.revision, self.spec, self.what)
-            expect_kind(folder, self.kind, self.what)
-            return self.load(folder)
+            if self._network is None:
+                folder = fetched_folder(self.model, self.revision, self.spec, self.what)
+                expect_kind(folder, self.kind, self.what)
+                self._network = self.load(folder)
+            return self._network
 
     def prepare(self) -> None:
         """Load the model."""

@@ -6,13 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from mteb_cascade.corpora.collection import Collection
-from mteb_cascade.corpora.pythondocs import QUERY_WORDS, by_first_words, normalised, states_any
+from mteb_cascade.corpora.pythondocs import QUERY_WORDS, by_first_words, near_duplicates, normalised, states_any
+from mteb_cascade.errors import InputError
 
-HELD_OUT = ("dev", "test")
-"""Splits whose queries and relevant documents no model may read in training."""
+TRAIN = "train"
+"""The split that is read; the queries and relevant documents of every other split are held out."""
 
 STATEMENT_WORDS = 4
 """From this many words on, a sentence that held-out text has too is taken out of training text."""
@@ -68,8 +67,16 @@ def training_texts(collection: Collection) -> dict[int, str]:
 
 
 def held_out(collection: Collection) -> tuple[frozenset[int], list[str]]:
-    """Rows of the documents relevant to a held-out query, and the texts of the held-out queries."""
-    splits = [collection.splits[name] for name in HELD_OUT if name in collection.splits]
+    """Rows of the documents relevant to a held-out query, and the texts of the held-out queries.
+
+    Raises:
+        InputError: The collection has no split but "train", so nothing would be held out.
+    """
+    splits = [split for name, split in collection.splits.items() if name != TRAIN]
+    if not splits:
+        raise InputError(
+            f"{collection.name} has no split but '{TRAIN}': without held-out queries nothing can be chosen"
+        )
     relevant = {
         document
         for split in splits
@@ -79,6 +86,27 @@ def held_out(collection: Collection) -> tuple[frozenset[int], list[str]]:
     }
     rows = collection.corpus.rows(sorted(relevant))
     return frozenset(rows[rows >= 0].tolist()), [text for split in splits for text in split.queries.texts]
+
+
+def training_queries(collection: Collection, texts: dict[int, str]) -> Iterator[tuple[str, list[int]]]:
+    """Each training query that may be read, with the rows of its readable answers.
+
+    A query that states a held-out one or nearly repeats it is left out: its answer would tell the other's.
+    """
+    _, asked = held_out(collection)
+    starts = by_first_words(map(normalised, asked))
+    train = collection.split(TRAIN)
+    own, other = train.queries.ids, [f"held out {number}" for number in range(len(asked))]
+    words = {name: frozenset(normalised(text).split()) for name, text in zip(other, asked, strict=True)}
+    words |= {name: frozenset(normalised(text).split()) for name, text in zip(own, train.queries.texts, strict=True)}
+    repeated = {name for pair in near_duplicates(words) if set(pair) & set(other) for name in pair}
+    level = train.qrels.relevance_level
+    for query, text in zip(own, train.queries.texts, strict=True):
+        if query not in repeated and not states_any(normalised(text), starts):
+            relevant = sorted(document for document, grade in train.qrels.of(query).items() if grade >= level)
+            rows = [row for row in collection.corpus.rows(relevant).tolist() if row in texts]
+            if rows:
+                yield text, sorted(rows)
 
 
 def training_pairs(collection: Collection) -> list[Pair]:
@@ -92,13 +120,10 @@ def training_pairs(collection: Collection) -> list[Pair]:
 
 
 def query_pairs(collection: Collection, texts: dict[int, str]) -> Iterator[Pair]:
-    """Each query of split "train" with each of its relevant documents."""
-    train = collection.split("train")
-    for query, text in zip(train.queries.ids, train.queries.texts, strict=True):
-        relevant = [doc for doc, grade in train.qrels.of(query).items() if grade >= train.qrels.relevance_level]
-        for row in np.sort(collection.corpus.rows(relevant)).tolist():
-            if row in texts:
-                yield Pair(text, texts[row], row, "query")
+    """Each training query with each of its relevant documents."""
+    for text, rows in training_queries(collection, texts):
+        for row in rows:
+            yield Pair(text, texts[row], row, "query")
 
 
 def name_pairs(collection: Collection, texts: dict[int, str]) -> Iterator[Pair]:

@@ -20,7 +20,7 @@ from torch.nn import functional
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.modules.interaction import Interaction
-from mteb_cascade.training.pairs import training_pairs, training_texts
+from mteb_cascade.training.pairs import training_pairs, training_queries, training_texts
 from mteb_cascade.training.static import bags, token_ids, train_table
 from mteb_cascade.training.tokenizer import inverse_document_frequency
 
@@ -146,16 +146,8 @@ def hash_of(name: str) -> int:
 
 
 def questions(collection: Collection, texts: dict[int, str], fold_of: dict[int, int]) -> list[Question]:
-    """The training queries that have a readable answer."""
-    train = collection.split("train")
-    found = []
-    for query, text in zip(train.queries.ids, train.queries.texts, strict=True):
-        level = train.qrels.relevance_level
-        ids = sorted(document for document, grade in train.qrels.of(query).items() if grade >= level)
-        relevant = [row for row in collection.corpus.rows(ids).tolist() if row in texts]
-        if relevant:
-            found.append(Question(text, frozenset(relevant), fold_of[relevant[0]]))
-    return found
+    """The training queries that may be read."""
+    return [Question(text, frozenset(rows), fold_of[rows[0]]) for text, rows in training_queries(collection, texts)]
 
 
 def bm25_candidates(queries: Sequence[str], texts: dict[int, str], count: int) -> NDArray[np.int64]:

@@ -47,14 +47,15 @@ def train(name: str, *, seed: int | None = None, folder: Path | None = None, pro
     folder = folder or spec.weights
     collection = load_collection(options.pop("collection", "PythonDocs"), "train")
     base = [base_folder(spec, options.pop("base"))] if "base" in options else []
-    beside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    beside, before = (folder.with_name(f".{folder.name}.{os.getpid()}.{what}") for what in ("new", "old"))
     try:
         recipe(collection, *base, beside, progress=progress, **options)
         if folder.exists():
-            shutil.rmtree(folder)
+            folder.rename(before)
         beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
     digests(model_files(folder))
     return folder
 

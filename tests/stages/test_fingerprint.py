@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from table_stage import Table
 
@@ -110,3 +111,34 @@ def test_code_of_a_kind_of_ones_own_is_in_it() -> None:
 
     assert Table(scores={}).fingerprint != Other(scores={}).fingerprint
     assert Table(scores={}).fingerprint == Table(scores={}).fingerprint
+
+
+class Weighted(Table):
+    """A kind with an `__init__` of its own, and an option that JSON does not have."""
+
+    def __init__(self, *, alpha: object = 1.0, **base: str) -> None:
+        super().__init__(scores={}, **base)
+        self.alpha = alpha
+
+
+def test_options_of_an_own_init_count_whatever_they_are() -> None:
+    many = np.arange(5_000.0)
+    changed = many.copy()
+    changed[2_500] = -1
+    inner = [Weighted(alpha=BM25(k1=k1)) for k1 in (0.9, 2.0)]
+    stages = [Weighted(alpha=1.0), Weighted(alpha=2.0), Weighted(alpha=many), Weighted(alpha=changed), *inner]
+    assert len({stage.fingerprint for stage in stages}) == len(stages)
+    with pytest.raises(TypeError, match="object has no fingerprint"):
+        _ = Weighted(alpha=object()).fingerprint
+
+
+def test_one_number_written_in_two_ways_is_one_fingerprint() -> None:
+    assert cascade(np.int64(5), 4).fingerprint == cascade(5, 4.0).fingerprint  # type: ignore[arg-type]
+
+
+def test_a_folder_whose_name_starts_with_a_dot_counts(tmp_path: Path) -> None:
+    for name, content in ((".one", b"1"), (".two", b"2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(content)
+    one, two = (BiEncoder(model=str(tmp_path / name)).fingerprint for name in (".one", ".two"))
+    assert one != two

@@ -55,7 +55,8 @@ def test_missing_scores_row_by_row() -> None:
     docs = np.array([[0, 1], [2, -1], [-1, -1]], np.int32)
     run = Run.ranked(["q", "p", "r"], CORPUS, docs, np.array([[4.0, -3.0], [5.0, 0.0], [0.0, 0.0]]))
     assert missing_scores(run, 2).tolist() == [-3.0, 0.0, 0.0]
-    assert missing_scores(run, 3).tolist() == [0.0, 0.0, 0.0]
+    # Outside a list that ended early there is no evidence, 0; but never more than what was listed.
+    assert missing_scores(run, 3).tolist() == [-3.0, 0.0, 0.0]
     assert missing_scores(Run.empty(["q"], CORPUS), 2).tolist() == [0.0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from table_stage import TEXTS
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.bi_encoder import BiEncoder
-from mteb_cascade.stages.cross_encoder import CrossEncoder
+from mteb_cascade.stages.cross_encoder import CrossEncoder, head_layers
 from mteb_cascade.stages.late_interaction import LateInteraction
 from mteb_cascade.values.run import Run
 
@@ -113,6 +114,41 @@ def test_the_head_of_a_bfloat16_cross_encoder_stays_in_float32(tiny_cross_encode
     rounded = torch.from_numpy(scores).bfloat16().float().numpy()
     assert (scores != rounded).mean() > 0.9
     assert len(np.unique(scores)) > len(np.unique(rounded))
+
+
+def test_heads_are_found_where_the_body_has_no_name_of_its_own(tiny_bert: Path) -> None:
+    """The encoder-only ranker (body, pooling, linear head), and a body that is called "model" as ModernBERT's is."""
+    from sentence_transformers import CrossEncoder as Network
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Dense, Pooling
+    from transformers import ModernBertConfig, ModernBertForSequenceClassification
+
+    body = Transformer(str(tiny_bert), transformer_task="feature-extraction")
+    width = body.get_embedding_dimension()
+    ranker = Network(modules=[body, Pooling(width), Dense(width, 1, module_output_name="scores")], device="cpu")
+    assert [name for name in head_layers(ranker) if "pooler" not in name] == ["2.linear"]
+
+    config = ModernBertConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, num_labels=1,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
+    )  # fmt: skip
+    modern = torch.nn.Sequential(torch.nn.Module())
+    modern[0].model = ModernBertForSequenceClassification(config)
+    modern[0].auto_model = modern[0].model
+    assert head_layers(modern) == ["0.model.head.dense", "0.model.classifier"]  # type: ignore[arg-type]
+
+
+def test_preparing_and_scoring_at_once_do_not_wait_for_each_other(tiny_late_interaction: Path) -> None:
+    stage = LateInteraction(model=str(tiny_late_interaction))
+    threads = [
+        threading.Thread(target=stage.prepare, daemon=True),
+        threading.Thread(target=lambda: stage.score(QUERIES, ALL), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_late_interaction_is_maxsim(tiny_late_interaction: Path) -> None:

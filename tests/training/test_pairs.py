@@ -5,6 +5,7 @@ import pytest
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.pythondocs import contains, load, normalised
+from mteb_cascade.errors import InputError
 from mteb_cascade.training.pairs import (
     SENTENCE_END,
     STATEMENT_WORDS,
@@ -13,6 +14,7 @@ from mteb_cascade.training.pairs import (
     name_words,
     sentence_pairs,
     training_pairs,
+    training_queries,
     training_texts,
 )
 from mteb_cascade.values.qrels import Qrels
@@ -100,3 +102,20 @@ def test_no_held_out_sentence_of_pythondocs_stands_in_a_training_text(pythondocs
         for part in SENTENCE_END.split(text.partition("\n")[2] or text)
     }
     assert said and not said & read
+
+
+def test_no_training_query_states_or_repeats_a_held_out_one(pythondocs):
+    _, asked = held_out(pythondocs)
+    words = [set(normalised(text).split()) for text in asked]
+    texts = [normalised(text) for text, _ in training_queries(pythondocs, training_texts(pythondocs))]
+    assert len(texts) > 800
+    for text in texts:
+        own = set(text.split())
+        assert max(len(own & other) / len(own | other) for other in words) < 0.8, text
+        assert not any(contains(text, normalised(query)) for query in asked), text
+
+
+def test_a_collection_with_nothing_to_hold_out_is_refused():
+    alone = Collection("alone", tiny().corpus, {"train": tiny().splits["train"]})
+    with pytest.raises(InputError, match="has no split but 'train'"):
+        held_out(alone)

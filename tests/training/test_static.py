@@ -91,7 +91,8 @@ def test_what_answers_one_query_stands_in_one_fold():
     collection = toy()
     answers = {collection.corpus.id_of(0): 1, collection.corpus.id_of(6): 1}
     split = Split(Queries(("q",), ("asked",)), Qrels({"q": answers}))
-    both = Collection("both", collection.corpus, {"train": split})
+    other = Split(Queries(("t",), ("something else",)), Qrels({"t": {collection.corpus.id_of(3): 1}}))
+    both = Collection("both", collection.corpus, {"train": split, "test": other})
     texts = dict(enumerate(collection.corpus.texts.to_pylist()))
     fold_of = folds_of(both, texts, 7)
     assert fold_of[0] == fold_of[6]
