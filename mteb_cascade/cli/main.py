@@ -37,7 +37,7 @@ def demo(
 
 @app.command()
 def train(
-    name: Annotated[str, typer.Argument(help="A spec with a [training] table.")],
+    name: Annotated[str, typer.Argument(help="A spec that says how it is trained.")],
     seed: Annotated[int | None, typer.Option(help="Instead of the spec's seed.")] = None,
 ) -> None:
     """Train a spec's model; the weights land beside the spec, in models/NAME/."""

@@ -107,7 +107,7 @@ class Corpus:
         return str(repeated[0]["values"].as_py()) if len(repeated) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Queries:
     """Q queries.
 
@@ -123,6 +123,9 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"Queries({len(self):,})"
 
     def rows(self, rows: Iterable[int]) -> Queries:
         """The queries at these rows, in this order."""

@@ -38,7 +38,9 @@ def add_models(registry: dict[str, ModelMeta]) -> None:
     found, errors = specs.catalogue()
     metas: dict[str, ModelMeta] = {}
     owners: dict[str, specs.Spec] = {}
-    for short_name, spec in found.items():
+    # A file that is called as its model is comes first: a copy under another file's name does not break it.
+    by_right = sorted(found.items(), key=lambda item: item[1].name.split("/")[-1] != item[0])
+    for short_name, spec in by_right:
         owner = owners.setdefault(spec.name, spec)
         taken_by = "" if owner is spec else specs.shown(owner.path)
         if spec.name in registry and not is_ours(registry[spec.name]):

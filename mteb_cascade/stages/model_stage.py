@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from safetensors import SafetensorError
+
+from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import SERVING, Stage
 from mteb_cascade.stages.files import model_files
@@ -64,7 +67,12 @@ class ModelStage(Stage):
             if self._network is None:
                 folder = fetched_folder(self.model, self.revision, self.spec, self.what)
                 expect_kind(folder, self.kind, self.what)
-                self._network = self.load(folder)
+                try:
+                    self._network = self.load(folder)
+                except SafetensorError as error:
+                    raise InputError(
+                        f"{self.what}: damaged weights in {shown(folder)} ({error}); train or fetch again"
+                    ) from None
             return self._network
 
     def prepare(self) -> None:

@@ -17,7 +17,7 @@ PAD = -1
 """Row number that fills a list which ended early; its score is -inf."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run:
     """Ranked candidates of Q queries, K columns each; a column is a rank, cutting is slicing.
 
@@ -42,6 +42,9 @@ class Run:
                 f"a run of {len(self.query_ids)} queries needs docs and scores of one shape [Q, K]; "
                 f"got {self.docs.shape} and {self.scores.shape}"
             )
+
+    def __repr__(self) -> str:
+        return f"Run({len(self.query_ids):,} queries x {self.depth:,} candidates from {self.corpus!r})"
 
     @classmethod
     def ranked(
