@@ -8,6 +8,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from mteb_cascade.atomic import replaced
+
 IGNORED = {".md", ".lock", ".h5", ".onnx", ".msgpack", ".ot"}
 """Endings of files that loading a model never reads."""
 
@@ -54,10 +56,8 @@ def digest(path: Path) -> str:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        beside = entry.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps({"of": state, "sha256": sha256}))
-        beside.replace(entry)
+        with replaced(entry) as beside:
+            beside.write_text(json.dumps({"of": state, "sha256": sha256}))
     except OSError:
         pass  # A cache that cannot be written costs time, not correctness.
     return sha256

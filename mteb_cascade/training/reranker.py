@@ -20,8 +20,9 @@ from torch.nn import functional
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.modules.interaction import Interaction
+from mteb_cascade.stages.modules.tokens import token_ids
 from mteb_cascade.training.pairs import training_pairs, training_queries, training_texts
-from mteb_cascade.training.static import bags, token_ids, train_table
+from mteb_cascade.training.static import bags, train_table
 from mteb_cascade.training.tokenizer import inverse_document_frequency
 
 FOLD_SHARE = 20

@@ -14,8 +14,9 @@ from torch.nn.functional import cross_entropy, normalize
 
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.progress import Progress, silent
+from mteb_cascade.stages.modules.tokens import token_ids
 from mteb_cascade.training.pairs import Pair, training_pairs, training_texts
-from mteb_cascade.training.tokenizer import UNKNOWN, train_tokenizer
+from mteb_cascade.training.tokenizer import train_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -124,12 +125,6 @@ def train_table(
 def warm_up_then_down(step: int, steps: int) -> float:
     """Factor of the learning rate at a step: linear up to 1, then linear down."""
     return min((step + 1) / (WARM_UP * steps), (steps - step) / (steps * (1 - WARM_UP)), 1.0)
-
-
-def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-    """Token ids of each text; the unknown token where there is none."""
-    encoded = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [np.array(one.ids or [UNKNOWN], np.int64) for one in encoded]
 
 
 def bags(ids: Sequence[NDArray[np.int64]]) -> tuple[Tensor, Tensor]:

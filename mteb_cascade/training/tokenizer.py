@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 SPECIAL = ("[PAD]", "[UNK]")
-UNKNOWN = 1
-"""Id of the token that stands for what the vocabulary cannot spell."""
+"""The first entries of the vocabulary, in this order: `tokens.UNKNOWN` is the second's id."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int = 8000) -> Tokenizer:

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from mteb_cascade.stages.modules.tokens import token_ids
 from mteb_cascade.stages.weights import MODULE_KEY
 
 Floats = NDArray[np.float32]
@@ -36,9 +37,6 @@ EXACT = 0.999
 
 PAIRS_AT_ONCE = 16_384
 """Pairs that the network scores together."""
-
-UNKNOWN = 1
-"""Token id that stands for an empty field."""
 
 SATURATION, LENGTH_SHARE = 0.9, 0.4
 """BM25's k1 and b of the exact matches."""
@@ -141,15 +139,10 @@ class Interaction(nn.Module):
         scores: Floats = self(torch.from_numpy(rows)).numpy()
         return scores
 
-    def token_ids(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        """Token ids of each text; the unknown token where there is none."""
-        encoded = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [np.array(one.ids or [UNKNOWN], np.int64) for one in encoded]
-
     def fielded(self, documents: Sequence[str]) -> list[Fielded]:
         """Documents as token ids by field."""
         columns = zip(*map(fields_of, documents), strict=True) if documents else [()] * len(FIELDS)
-        tokens = [self.token_ids(column) for column in columns]
+        tokens = [token_ids(self.tokenizer, column) for column in columns]
         limits = (LINE_TOKENS, LINE_TOKENS, LINE_TOKENS, BODY_TOKENS)
         found = []
         for parts in zip(*tokens, strict=True):
@@ -168,7 +161,7 @@ class Interaction(nn.Module):
         """
         if not documents:
             return np.zeros((0, FEATURES), np.float32)
-        (asked,) = self.token_ids([query])
+        (asked,) = token_ids(self.tokenizer, [query])
         ids = np.concatenate([document.ids for document in documents])
         lengths = np.array([len(document.ids) for document in documents])
         begins = np.cumsum(lengths) - lengths
