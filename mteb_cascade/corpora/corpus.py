@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -114,7 +114,8 @@ class Queries:
     Args:
         ids: Q ids.
         texts: Q texts.
-        context: What the caller knows beside the text (mteb's task metadata, split and subset); most stages ignore it.
+        context: What the caller knows beside the text, most of which most stages ignore: `task_metadata` (mteb's) or
+            `task` (a name), `hf_split`, `hf_subset`.
     """
 
     ids: tuple[str, ...]
@@ -131,6 +132,17 @@ class Queries:
         """The queries at these rows, in this order."""
         rows = list(rows)
         return Queries(tuple(self.ids[i] for i in rows), tuple(self.texts[i] for i in rows), self.context)
+
+    def within(self, **context: Any) -> Queries:
+        """The same queries, with more said of where they come from."""
+        return replace(self, context={**self.context, **context})
+
+    @property
+    def task(self) -> str | None:
+        """Name of the task that they belong to, where the caller said."""
+        metadata = self.context.get("task_metadata")
+        name = metadata.name if metadata is not None else self.context.get("task")
+        return None if name is None else str(name)
 
     @cached_property
     def digest(self) -> str:
