@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
+from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +28,24 @@ def register() -> None:
         add_to(sys.modules[name])
 
 
+def folders_by_name(arguments: Sequence[str]) -> list[str]:
+    """The arguments of mteb's command with every BEIR folder in them registered as a task, and its name in its place.
+
+    Raises:
+        InputError: As `add_folder`.
+    """
+    from mteb_cascade.corpora.task_entry import is_beir
+
+    tasks = sys.modules[TASKS]
+    return [add_folder(Path(one), tasks) if is_beir(Path(one).expanduser()) else one for one in arguments]
+
+
 def add_to(module: ModuleType) -> None:
     """Add to one of mteb's two registry modules, which has just been imported."""
     if module.__name__ == MODELS:
         add_models(module.MODEL_REGISTRY)
     else:
-        add_tasks(module._TASKS_REGISTRY)
+        add_tasks(module)
 
 
 def add_models(registry: dict[str, ModelMeta]) -> None:
@@ -59,12 +74,66 @@ def add_models(registry: dict[str, ModelMeta]) -> None:
             registry[name] = meta
 
 
-def add_tasks(registry: dict[str, Any]) -> None:
-    """Our tasks, findable by name; mteb's own lists stay as they are."""
+def add_tasks(module: ModuleType) -> None:
+    """Our tasks, findable by name; mteb's own lists stay as they are.
+
+    A cascade task is of the same data as its base task, and mteb is told so: a model trained on the one is not
+    zero-shot on the other.
+    """
+    from mteb_cascade.mteb_plugin.cascade_tasks import BASES
+    from mteb_cascade.mteb_plugin.folder_tasks import folders
     from mteb_cascade.mteb_plugin.tasks import TASKS
 
     for task in TASKS:
-        registry.setdefault(task.metadata.name, task)
+        module._TASKS_REGISTRY.setdefault(task.metadata.name, task)
+    found, mistakes = folders()
+    for folder in found:
+        try:
+            add_folder(folder, module)
+        except InputError as error:
+            mistakes.append(str(error))
+    for mistake in mistakes:
+        warnings.warn(mistake, stacklevel=2)
+    for base, name in BASES.items():
+        if name not in module._TASKS_REGISTRY and base in module._TASKS_REGISTRY:
+            add_cascade(module._TASKS_REGISTRY[base], name, module)
+
+
+def add_folder(folder: Path, module: ModuleType) -> str:
+    """A BEIR folder as a task, and its cascade task.
+
+    Returns:
+        The task's name: the folder's, with "Folder" after it where mteb has a task of that name, which stays as it is.
+
+    Raises:
+        InputError: It is no BEIR folder, its task.toml has mistakes, or another folder has its name.
+    """
+    from mteb_cascade.mteb_plugin.folder_tasks import FolderTask, folder_task
+
+    task = folder_task(folder)
+    known = module._TASKS_REGISTRY.get(task.metadata.name)
+    if known is not None and not issubclass(known, FolderTask):
+        task = folder_task(folder, suffix="Folder")
+        known = module._TASKS_REGISTRY.get(task.metadata.name)
+    name: str = task.metadata.name
+    if known is not None and known.entry.folder != task.entry.folder:
+        raise InputError(
+            f"{folder}: '{name}' is the name of {known.entry.folder} already; give one of them another name in its "
+            "task.toml"
+        )
+    module._TASKS_REGISTRY[name] = task
+    add_cascade(task, f"{task.entry.name}Cascade", module)
+    return name
+
+
+def add_cascade(base: type[Any], name: str, module: ModuleType) -> None:
+    """The cascade task of a base task."""
+    from mteb_cascade.mteb_plugin.cascade_tasks import cascade_of
+
+    module._TASKS_REGISTRY[name] = cascade_of(base, name)
+    similar = module._SIMILAR_TASKS[base.metadata.name]
+    if name not in similar:
+        similar.append(name)
 
 
 def is_ours(meta: ModelMeta) -> bool:

@@ -107,8 +107,28 @@ def outcomes(run: Run, scores: ArrayLike, qrels: Qrels, blend: float = 0.0) -> N
     """
     after = curves(run, scores, qrels, ("success@1",), blend)["success@1"] == 1
     relevant = qrels.of_run(run.cut(after.shape[1])) >= qrels.relevance_level
-    reachable = np.logical_or.accumulate(relevant, axis=1)
-    before = relevant[:, :1]
+    return _classes(np.logical_or.accumulate(relevant, axis=1), relevant[:, :1], after)
+
+
+def outcomes_of(before: Run, after: Run, depth: int, qrels: Qrels) -> NDArray[np.int8]:
+    """What became of each query's rank 1 in one reranking that has taken place: `outcomes` at its depth.
+
+    Args:
+        before: The ranking that the reranker received, [Q, K].
+        after: The ranking that it made of the first `depth` candidates, [Q, K].
+        depth: Candidates reranked, >= 1.
+        qrels: Judgements.
+
+    Returns:
+        int8 [Q], numbers of `OUTCOMES`.
+    """
+    relevant = qrels.of_run(before.cut(depth)) >= qrels.relevance_level
+    first = qrels.of_run(after.cut(1)) >= qrels.relevance_level
+    return _classes(*(np.asarray(cells.any(axis=1)) for cells in (relevant, relevant[:, :1], first)))
+
+
+def _classes(reachable: NDArray[np.bool_], before: NDArray[np.bool_], after: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """int8, the class of each cell; the three are broadcast against each other."""
     classes = [~reachable, ~before & ~after, before & after, ~before & after]
     return np.select(classes, range(4), 4).astype(np.int8)
 

@@ -141,3 +141,17 @@ def clean_registry() -> Iterator[dict[str, object]]:
     yield MODEL_REGISTRY
     MODEL_REGISTRY.clear()
     MODEL_REGISTRY.update(before)
+
+
+@pytest.fixture
+def clean_tasks() -> Iterator[None]:
+    """mteb's task registry and its table of similar tasks, put back as they were after the test."""
+    import mteb.get_tasks  # noqa: F401
+
+    module = sys.modules["mteb.get_tasks"]
+    tasks = dict(module._TASKS_REGISTRY)
+    similar = {base: list(names) for base, names in module._SIMILAR_TASKS.items()}
+    yield
+    for table, before in ((module._TASKS_REGISTRY, tasks), (module._SIMILAR_TASKS, similar)):
+        table.clear()
+        table.update(before)

@@ -1,0 +1,1 @@
+"""How work is run on the machine at hand."""

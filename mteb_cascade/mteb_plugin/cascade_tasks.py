@@ -1,0 +1,196 @@
+"""The cascade retrieval task: a retrieval task as it is, judged by rank 1, with the figures of every stage beside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from mteb.abstasks.retrieval import AbsTaskRetrieval
+from mteb.models import (
+    CrossEncoderProtocol,
+    EncoderProtocol,
+    SearchCrossEncoderWrapper,
+    SearchEncoderWrapper,
+    SearchProtocol,
+)
+
+from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
+from mteb_cascade.corpora.relevance_level import relevance_level
+from mteb_cascade.engine.latency import machine
+from mteb_cascade.errors import InputError
+from mteb_cascade.mteb_plugin.folder_tasks import FolderTask
+from mteb_cascade.stages.base import Stage
+from mteb_cascade.stages.cascade import Cascade
+from mteb_cascade.stages.latency import latencies
+from mteb_cascade.values.qrels import Qrels
+from mteb_cascade.values.run import Run
+from mteb_cascade.values.stage_figures import stage_figures
+
+LATENCY = "MTEB_CASCADE_LATENCY"
+"""Environment variable that asks for latencies: the number of queries timed, 200 or more."""
+
+BASES = {
+    "PythonDocsRetrieval": "PythonDocsCascade",
+    "MSMARCO": "MSMARCOCascade",
+    "MSMARCOv2": "MSMARCOv2Cascade",
+    "TRECDL2019": "TRECDL2019Cascade",
+    "TRECDL2020": "TRECDL2020Cascade",
+    "NanoMSMARCORetrieval": "NanoMSMARCORetrievalCascade",
+    "SciFact": "SciFactCascade",
+    "NFCorpus": "NFCorpusCascade",
+}
+"""Tasks that have a cascade task, and its name."""
+
+SPLITS = {"MSMARCOv2": ["dev"]}
+"""Splits evaluated where they are fewer than the base task's."""
+
+
+class Recorded:
+    """A search model that remembers what it found: asked again, it answers from memory.
+
+    Args:
+        model: Any model that mteb can evaluate on a retrieval task.
+    """
+
+    def __init__(self, model: Any) -> None:
+        if isinstance(model, EncoderProtocol) and not isinstance(model, SearchProtocol):
+            model = SearchEncoderWrapper(model)
+        elif isinstance(model, CrossEncoderProtocol):
+            model = SearchCrossEncoderWrapper(model)
+        self.model = model
+        self.found: dict[str, dict[str, float]] | None = None
+        self.runs: list[Run] = []
+
+    @property
+    def mteb_model_meta(self) -> Any:
+        """The model's own."""
+        return self.model.mteb_model_meta
+
+    def index(self, corpus: Any, **context: Any) -> None:
+        """Hand the corpus on, once."""
+        if self.found is None:
+            self.corpus = corpus_of(corpus)
+            self.model.index(self.corpus if isinstance(self.model, Stage) else corpus, **context)
+
+    def search(self, queries: Any, *, top_k: int, **context: Any) -> dict[str, dict[str, float]]:
+        """Search once; of a cascade the run after each stage is kept, of any other model its only one."""
+        if self.found is None:
+            self.queries = queries_of(queries, context)
+            if isinstance(self.model, Cascade):
+                self.runs = self.model.trace(self.queries, top_k)
+                self.found = self.runs[-1].cut(top_k).as_dict()
+            else:
+                self.found = self.model.search(queries, top_k=top_k, **context)
+                self.runs = [run_of(self.found, self.queries.ids, self.corpus)]
+        return {query: dict(scored) for query, scored in self.found.items()}
+
+
+def run_of(found: Mapping[str, Mapping[str, float]], query_ids: Sequence[str], corpus: Corpus) -> Run:
+    """What a search model of mteb returned, as a run."""
+    lists = [found.get(query, {}) for query in query_ids]
+    docs = corpus.rows_of_lists([list(scored) for scored in lists])
+    scores = np.full(docs.shape, -np.inf, np.float32)
+    for row, scored in enumerate(lists):
+        scores[row, : len(scored)] = list(scored.values())
+    return Run.ranked(query_ids, corpus, docs, scores)
+
+
+class CascadeTask(AbsTaskRetrieval):
+    """What a cascade task adds to its base task.
+
+    The result keeps mteb's own keys, computed by mteb, at the relevance level of the dataset; where that is not mteb's
+    1, mteb's own figures stand in `mteb_level_1`. Beside them: `relevance_level`, `highest_recall_at_1`, and `stages`,
+    one entry a stage (`stage_figures`), with latencies where MTEB_CASCADE_LATENCY asks for them.
+    """
+
+    base: str
+    """Name of the base task."""
+
+    def _evaluate_subset(
+        self, model: Any, data_split: Any, *, hf_split: str, prediction_folder: Any = None, **context: Any
+    ) -> Mapping[str, Any]:
+        calls = calls_wanted()
+        recorded = Recorded(model)
+        scores = super()._evaluate_subset(
+            recorded, data_split, hf_split=hf_split, prediction_folder=prediction_folder, **context
+        )
+        level = self.entry.relevance_level if isinstance(self, FolderTask) else relevance_level(self.base, hf_split)
+        if level != 1:
+            scores = self._at_level(level, scores, recorded, data_split, hf_split=hf_split, **context)
+        qrels = Qrels(data_split["relevant_docs"], level)
+        counts = qrels.relevant_counts(recorded.queries.ids)
+        cascade = recorded.model if isinstance(recorded.model, Cascade) else None
+        stages = stage_figures(
+            recorded.runs, cascade.depths if cascade else (), qrels, ignore_identical_ids=self.ignore_identical_ids
+        )
+        if cascade is not None:
+            described = [
+                {"name": stage.label, "kind": stage.kind, "fingerprint": stage.fingerprint} for stage in cascade
+            ]
+            blends = [{}, *({"blend": blend} for blend in cascade.blends)]
+            stages = [
+                {**stage, **blend, **found} for stage, blend, found in zip(described, blends, stages, strict=True)
+            ]
+        extra: dict[str, Any] = {
+            "relevance_level": level,
+            "highest_recall_at_1": float(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean()),
+            "queries_without_positives": int((counts == 0).sum()),
+            "corpus_digest": recorded.corpus.digest,
+            "queries_digest": recorded.queries.digest,
+            "stages": [{spelled(key): value for key, value in stage.items()} for stage in stages],
+        }
+        if calls and isinstance(recorded.model, Stage):
+            timed = latencies(recorded.model, recorded.queries, calls=calls)
+            for stage, figures in zip(extra["stages"], timed.pop("stages"), strict=True):
+                stage["latency_ms"] = figures
+            extra["latency_ms"] = {**timed, "machine": machine()}
+        return {**scores, **extra}
+
+    def _at_level(
+        self, level: int, scores: Mapping[str, Any], recorded: Recorded, data_split: Any, **context: Any
+    ) -> dict[str, Any]:
+        """What mteb computes when counting only grades of at least `level` as relevant; nDCG goes by the grades."""
+        grades = {
+            query: {document: int(grade >= level) for document, grade in judged.items()}
+            for query, judged in data_split["relevant_docs"].items()
+        }
+        at_level = super()._evaluate_subset(recorded, data_split | {"relevant_docs": grades}, **context)
+        changed = {key: value for key, value in at_level.items() if "ndcg" not in key and key in scores}
+        return {**scores, **changed, "mteb_level_1": {key: scores[key] for key in changed}}
+
+
+def spelled(measure: str) -> str:
+    """A measure's name as mteb's results spell it."""
+    return measure.replace("@", "_at_")
+
+
+def calls_wanted() -> int:
+    """How many queries MTEB_CASCADE_LATENCY asks to be timed; 0 where it does not.
+
+    Raises:
+        InputError: It is no number, or below 200: a 99th percentile of fewer is no percentile.
+    """
+    wanted = os.environ.get(LATENCY, "") or "0"
+    if not wanted.isdigit() or 0 < int(wanted) < 200:
+        raise InputError(f"{LATENCY}={wanted}: expected the number of queries to time, 200 or more, or nothing")
+    return int(wanted)
+
+
+def cascade_of(base: type[AbsTaskRetrieval], name: str) -> type[AbsTaskRetrieval]:
+    """The cascade task of a retrieval task: its data, judged by rank 1."""
+    metadata = base.metadata.model_copy(
+        update={
+            "name": name,
+            "main_score": "recall_at_1",
+            "description": f"{base.metadata.name}, judged by rank 1, with the figures of every stage of a cascade.",
+            "eval_splits": SPLITS.get(base.metadata.name, base.metadata.eval_splits),
+            "adapted_from": [base.metadata.name],
+            "superseded_by": None,
+        }
+    )
+    return type(
+        name, (CascadeTask, base), {"metadata": metadata, "base": base.metadata.name, "__doc__": metadata.description}
+    )
