@@ -2,7 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALLED := $(VENV)/.installed
+# What to install beside the package: dev for the tests, and with lucene the tests that need Lucene.
+EXTRAS ?= dev
+INSTALLED := $(VENV)/.installed-$(EXTRAS)
 
 .PHONY: test demo trials bench clean
 
@@ -17,6 +19,7 @@ demo: $(INSTALLED)  ## The main job on real text, under 5 minutes.
 
 trials: $(INSTALLED)  ## Long checks against published figures and at full size.
 	$(BIN)/python benchmarks/leaderboard.py
+	$(BIN)/python benchmarks/hybrid.py
 	$(BIN)/python benchmarks/curves.py
 
 bench: $(INSTALLED)  ## What the machine at hand takes.
@@ -27,10 +30,10 @@ clean:  ## Everything that git ignores except trained models.
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamp is written last and taken away first: an environment without it was interrupted and is made anew.
+# The stamp is written last and taken away first: an environment without any was interrupted and is made anew.
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mteb-cascade needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11 ...")'
-	test -e $@ || $(PYTHON) -m venv --clear $(VENV)
-	rm -f $@
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	ls $(VENV)/.installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	rm -f $(VENV)/.installed*
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@

@@ -24,6 +24,7 @@ _HOMES = {
     "Step": "stages.cascade",
     "cells": "stages.base",
     "curves": "values.curves",
+    "encoder_ranker": "stages.encoder_ranker",
     "load": "stages.load",
     "load_collection": "corpora.load:load",
     "register": "mteb_plugin.registry",

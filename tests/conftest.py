@@ -8,7 +8,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import settings
@@ -73,10 +73,10 @@ def tiny_tokenizer() -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", model_max_length=64, **special)
 
 
-def saved_bert(tokenizer: Any, folder: Path, head: bool) -> Path:
-    """One layer with large random weights, so that scores differ; with a head of one label or without any."""
+def saved_bert(tokenizer: Any, folder: Path, head: Literal["relevance", "words"] | None) -> Path:
+    """One layer with large random weights, so that scores differ; with a head of one label, of all words, or none."""
     import torch
-    from transformers import BertConfig, BertForSequenceClassification, BertModel
+    from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, BertModel
 
     torch.manual_seed(0)
     config = BertConfig(
@@ -87,9 +87,10 @@ def saved_bert(tokenizer: Any, folder: Path, head: bool) -> Path:
         intermediate_size=32,
         max_position_embeddings=64,
         initializer_range=1.0,
-        **({"id2label": {0: "relevance"}} if head else {}),
+        **({"id2label": {0: "relevance"}} if head == "relevance" else {}),
     )
-    (BertForSequenceClassification if head else BertModel)(config).save_pretrained(folder)
+    network = {"relevance": BertForSequenceClassification, "words": BertForMaskedLM, None: BertModel}[head]
+    network(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
@@ -97,13 +98,13 @@ def saved_bert(tokenizer: Any, folder: Path, head: bool) -> Path:
 @pytest.fixture(scope="session")
 def tiny_bert(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A plain transformers BertModel without a head."""
-    return saved_bert(tiny_tokenizer, tmp_path_factory.mktemp("models") / "tiny-bert", head=False)
+    return saved_bert(tiny_tokenizer, tmp_path_factory.mktemp("models") / "tiny-bert", head=None)
 
 
 @pytest.fixture(scope="session")
 def tiny_cross_encoder(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BertForSequenceClassification of one label."""
-    return saved_bert(tiny_tokenizer, tmp_path_factory.mktemp("models") / "tiny-cross-encoder", head=True)
+    return saved_bert(tiny_tokenizer, tmp_path_factory.mktemp("models") / "tiny-cross-encoder", head="relevance")
 
 
 @pytest.fixture(scope="session")
@@ -141,4 +142,39 @@ def tiny_late_interaction(tiny_bert: Path) -> Path:
     torch.manual_seed(0)
     folder = tiny_bert.parent / "tiny-late-interaction"
     MultiVectorEncoder(str(tiny_bert), device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_masked_lm(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BertForMaskedLM: what a SPLADE model is trained from."""
+    return saved_bert(tiny_tokenizer, tmp_path_factory.mktemp("models") / "tiny-masked-lm", head="words")
+
+
+@pytest.fixture(scope="session")
+def tiny_sparse(tiny_masked_lm: Path) -> Path:
+    """A SparseEncoder that is a SPLADE model."""
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.sparse_encoder.modules import MLMTransformer, SpladePooling
+
+    folder = tiny_masked_lm.parent / "tiny-sparse"
+    SparseEncoder(modules=[MLMTransformer(str(tiny_masked_lm)), SpladePooling("max")], device="cpu").save(str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_inference_free(tiny_masked_lm: Path, tiny_tokenizer: Any) -> Path:
+    """A SparseEncoder whose queries are weights of their words, and whose documents are encoded by SPLADE."""
+    import torch
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sparse_encoder.modules import MLMTransformer, SparseStaticEmbedding, SpladePooling
+
+    folder = tiny_masked_lm.parent / "tiny-inference-free"
+    weight = 1 + torch.arange(len(tiny_tokenizer)) / 8
+    router = Router.for_query_document(
+        query_modules=[SparseStaticEmbedding(tiny_tokenizer, weight=weight, frozen=True)],
+        document_modules=[MLMTransformer(str(tiny_masked_lm)), SpladePooling("max")],
+    )
+    SparseEncoder(modules=[router], device="cpu", similarity_fn_name="dot").save(str(folder))
     return folder

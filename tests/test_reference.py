@@ -15,6 +15,7 @@ from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.experiments.evaluate import evaluate_stage
 from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.bm25 import BM25
+from mteb_cascade.stages.lucene import Lucene
 from mteb_cascade.stages.run_file import RunFile
 
 # nDCG@10, R@100 and success@1 of dl20's shipped runs against the official judgements, relevant: grade 2 and above.
@@ -32,6 +33,18 @@ DL20 = {
 def test_bm25_with_our_defaults(shared_data: Path, name: str, low: float, high: float) -> None:
     result = evaluate_stage(BM25(), beir.load(shared_data / name), "test", ("ndcg@10",), k=100)
     assert low <= result.means["ndcg@10"] <= high
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyserini") is None, reason="pyserini is not installed")
+@pytest.mark.parametrize(("name", "published"), [("scifact", 0.6789), ("nfcorpus", 0.3218)])
+def test_lucene_by_pyserinis_published_figures_and_by_bm25s(shared_data: Path, name: str, published: float) -> None:
+    collection = beir.load(shared_data / name)
+    lucene, bm25s = (
+        evaluate_stage(stage, collection, "test", ("ndcg@10",), k=100).means["ndcg@10"]
+        for stage in (Lucene(k1=0.9, b=0.4), BM25(k1=0.9, b=0.4))
+    )
+    assert lucene == pytest.approx(published, abs=0.005)
+    assert lucene == pytest.approx(bm25s, abs=0.01)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from mteb_cascade.cli.candidates import candidates
+from mteb_cascade.cli.options import Task
+from mteb_cascade.cli.prefetch import prefetch
 from mteb_cascade.errors import InputError
 
 app = typer.Typer(
@@ -19,7 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Task = Annotated[str, typer.Option("--task", "-t", help="PythonDocs, the path of a BEIR folder, or a task of mteb.")]
+app.command()(candidates)
+app.command()(prefetch)
 
 
 @app.command()
@@ -53,19 +57,30 @@ def train(
 def evaluate(
     names: Annotated[list[str], typer.Argument(help="Models: names of specs, folders or hub ids.")],
     task: Task,
-    split: Annotated[str, typer.Option(help="Split of the queries.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="Split of the queries; test by default, or what the task has instead.")
+    ] = None,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option(help="Subset of a multilingual task, such as eng; may be given several times; by default all."),
+    ] = None,
     measure: Annotated[
         list[str] | None,
         typer.Option("--measure", "-m", help="Such as recall@1, success@1, mrr@10, ndcg@10, judged@10."),
     ] = None,
     depth: Annotated[int, typer.Option("-k", help="Documents retrieved for each query.", min=1)] = 1000,
-    relevance_level: Annotated[int | None, typer.Option(help="A grade of at least this is relevant.")] = None,
+    relevance_level: Annotated[
+        int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
+    ] = None,
     allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for one result JSON and run a model.")
     ] = None,
 ) -> None:
-    """Retrieve and score with ir-measures: a table of each model's means."""
+    """Retrieve, or rank a reranking task's candidates, and score with ir-measures: a table of each model's means.
+
+    A task of several subsets gets one table each, and one of the means over them.
+    """
     from mteb_cascade.experiments.evaluate import DEFAULT_MEASURES, evaluate_models
     from mteb_cascade.report.tables import evaluations
 
@@ -74,6 +89,7 @@ def evaluate(
         names,
         task,
         split=split,
+        subsets=subset or (),
         measures=measures,
         k=depth,
         relevance_level=relevance_level,
@@ -93,13 +109,13 @@ def models() -> None:
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def mteb(context: typer.Context) -> None:
-    """Run mteb's own command with our models and tasks registered, where start-up files are off."""
+    """Run mteb's own command with our models and tasks registered; the path of a BEIR folder is a task too."""
     from mteb.cli.build_cli import main as mteb_main
 
-    from mteb_cascade.mteb_plugin.registry import register
+    from mteb_cascade.mteb_plugin.registry import folders_by_name, register
 
     register()
-    sys.argv = ["mteb", *context.args]
+    sys.argv = ["mteb", *folders_by_name(context.args)]
     mteb_main()
 
 

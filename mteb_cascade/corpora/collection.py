@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,14 @@ class Split:
         qrels: Judgements, with the relevance level that belongs to this split.
         clusters: One name a query where queries are not independent (PythonDocs: the module), for statistics to
             resample.
+        candidates: {query: document ids} of a Reranking task, whose queries rank these alone; None where the whole
+            corpus is searched.
     """
 
     queries: Queries
     qrels: Qrels
     clusters: tuple[str, ...] | None = None
+    candidates: Mapping[str, Sequence[str]] | None = None
 
     def judged(self) -> Split:
         """Only the queries with a relevant document, which is what mteb evaluates."""
@@ -37,7 +41,7 @@ class Split:
         """The queries at these rows."""
         queries = self.queries.rows(rows.tolist())
         clusters = tuple(self.clusters[i] for i in rows) if self.clusters else None
-        return Split(queries, self.qrels.only(queries.ids), clusters)
+        return Split(queries, self.qrels.only(queries.ids), clusters, self.candidates)
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +55,9 @@ class Collection:
         revision: Digest or hub commit of the text.
         ignore_identical_ids: A document with the query's own id is taken out after ranking, as mteb does.
         note: One line for tables, such as the Python version behind PythonDocs.
+        subset: mteb's hf_subset: a multilingual task is one collection a language.
+        task: Name of its task, where that is not the collection's own.
+        task_metadata: mteb's, of a task of mteb: models choose prompts by it.
     """
 
     name: str
@@ -59,6 +66,25 @@ class Collection:
     revision: str = ""
     ignore_identical_ids: bool = False
     note: str = ""
+    subset: str = "default"
+    task: str = ""
+    task_metadata: Any = None
+
+    @property
+    def title(self) -> str:
+        """Its name, with the subset where it has one."""
+        return self.name if self.subset == "default" else f"{self.name} ({self.subset})"
+
+    @property
+    def default_split(self) -> str:
+        """`test` where there is one; else the first besides train and dev; else the first."""
+        held = [name for name in self.splits if name not in ("train", "dev")] or list(self.splits)
+        return "test" if "test" in held else held[0]
+
+    def context(self, split: str) -> dict[str, Any]:
+        """What a stage may know of the queries of a split beside their text, in mteb's words."""
+        metadata = {} if self.task_metadata is None else {"task_metadata": self.task_metadata}
+        return {"task": self.task or self.name, "hf_split": split, "hf_subset": self.subset, **metadata}
 
     def split(self, name: str) -> Split:
         """One split by name.
@@ -67,7 +93,7 @@ class Collection:
             InputError: There is none of that name; lists those that exist.
         """
         if name not in self.splits:
-            raise InputError(f"{self.name} has no split '{name}'. {suggestion(name, self.splits)}")
+            raise InputError(f"{self.title} has no split '{name}'. {suggestion(name, self.splits)}")
         return self.splits[name]
 
     def at_level(self, relevance_level: int) -> Collection:
@@ -80,4 +106,4 @@ class Collection:
 
     def __repr__(self) -> str:
         splits = ", ".join(f"{name}: {len(split.queries):,} queries" for name, split in self.splits.items())
-        return f"Collection({self.name}: {len(self.corpus):,} documents; {splits})"
+        return f"Collection({self.title}: {len(self.corpus):,} documents; {splits})"

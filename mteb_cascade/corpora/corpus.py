@@ -21,10 +21,12 @@ class Corpus:
     Args:
         ids: Arrow strings [N], each id once.
         texts: Arrow strings [N], title + " " + text, stripped: what a model reads (mteb's own rule).
+        source: The dataset of mteb that it was made from, row for row: some of mteb's models read titles apart.
     """
 
     ids: pa.Array
     texts: pa.Array
+    source: Any = field(default=None, repr=False)
 
     @classmethod
     def of(cls, ids: Iterable[str], texts: Iterable[str], titles: Iterable[str | None] | None = None) -> Corpus:
@@ -116,11 +118,14 @@ class Queries:
         texts: Q texts.
         context: What the caller knows beside the text, most of which most stages ignore: `task_metadata` (mteb's) or
             `task` (a name), `hf_split`, `hf_subset`.
+        source: The dataset of mteb that they stem from, perhaps of more queries and in another order: some of mteb's
+            models read instructions apart.
     """
 
     ids: tuple[str, ...]
     texts: tuple[str, ...]
     context: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    source: Any = field(default=None, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -131,7 +136,8 @@ class Queries:
     def rows(self, rows: Iterable[int]) -> Queries:
         """The queries at these rows, in this order."""
         rows = list(rows)
-        return Queries(tuple(self.ids[i] for i in rows), tuple(self.texts[i] for i in rows), self.context)
+        ids, texts = tuple(self.ids[i] for i in rows), tuple(self.texts[i] for i in rows)
+        return replace(self, ids=ids, texts=texts)
 
     def within(self, **context: Any) -> Queries:
         """The same queries, with more said of where they come from."""

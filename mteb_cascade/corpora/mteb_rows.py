@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
@@ -13,7 +14,8 @@ def corpus_of(given: Corpus | Any) -> Corpus:
     if isinstance(given, Corpus):
         return given
     columns = given.column_names
-    return Corpus.of(given["id"], given["text"], given["title"] if "title" in columns else None)
+    corpus = Corpus.of(given["id"], given["text"], given["title"] if "title" in columns else None)
+    return replace(corpus, source=given)
 
 
 def queries_of(given: Queries | Any, context: Mapping[str, Any] | None = None) -> Queries:
@@ -27,7 +29,7 @@ def queries_of(given: Queries | Any, context: Mapping[str, Any] | None = None) -
     texts = list(given["text"])
     instructions = given["instruction"] if "instruction" in given.column_names else [None] * len(texts)
     read = tuple(instructed(text, instruction) for text, instruction in zip(texts, instructions, strict=True))
-    return Queries(tuple(given["id"]), read, dict(context or {}))
+    return Queries(tuple(given["id"]), read, dict(context or {}), source=given)
 
 
 def instructed(text: str | Sequence[Any], instruction: str | None) -> str:

@@ -1,26 +1,52 @@
-"""A retrieval task of mteb as a collection; imports mteb, so only when one is asked for."""
+"""A retrieval or reranking task of mteb as collections; imports mteb, so only when one is asked for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
-from mteb_cascade.errors import InputError
+from mteb_cascade.corpora.relevance_level import relevance_level as known_level
+from mteb_cascade.errors import InputError, suggestion
 from mteb_cascade.values.qrels import Qrels
 
 
-def load(name: str, split: str = "test", *, subset: str = "default", relevance_level: int = 1) -> Collection:
+def load(
+    name: str, split: str | None = None, *, subsets: Sequence[str] = (), relevance_level: int | None = None
+) -> list[Collection]:
     """Load one split of a task of mteb's registry.
 
     Args:
         name: The task's name.
-        split: The split to load.
-        subset: Its hf_subset.
-        relevance_level: A grade of at least this is relevant.
+        split: The split to load; `test` where the task has it, else the first that mteb evaluates.
+        subsets: Its hf_subsets; all by default.
+        relevance_level: A grade of at least this is relevant; by default what is known of the task and split, else 1.
+
+    Returns:
+        One collection a subset.
 
     Raises:
-        InputError: mteb has no such task, it is no retrieval task, or it lacks the subset.
+        InputError: mteb has no such task, it is no retrieval task of texts, or it lacks a subset or the split.
+    """
+    task = task_of(name)
+    known = list(task.metadata.hf_subsets)
+    for subset in subsets:
+        if subset not in known:
+            raise InputError(f"{name} has no subset '{subset}'. {suggestion(subset, known)}")
+    wanted = list(dict.fromkeys(subsets)) or known
+    task.hf_subsets = wanted
+    split = split or default_split(task)
+    return [collection_of(task, split, subset=subset, relevance_level=relevance_level) for subset in wanted]
+
+
+def task_of(name: str) -> Any:
+    """A retrieval or reranking task of mteb's registry; its data are not touched.
+
+    Raises:
+        InputError: There is none of that name, or it is of another type.
     """
     import mteb
     from mteb.abstasks import AbsTaskRetrieval
@@ -32,36 +58,58 @@ def load(name: str, split: str = "test", *, subset: str = "default", relevance_l
         raise InputError(f"unknown task: {reason} A BEIR folder is given by its path") from None
     if not isinstance(task, AbsTaskRetrieval):
         raise InputError(f"{name} is of mteb's type {task.metadata.type}; expected a retrieval or reranking task")
-    return collection_of(task, split, subset=subset, relevance_level=relevance_level)
+    if task.metadata.modalities != ["text"]:
+        raise InputError(f"{name} is of {' and '.join(task.metadata.modalities)}; expected a task of texts alone")
+    return task
 
 
-def collection_of(task: Any, split: str, *, subset: str = "default", relevance_level: int = 1) -> Collection:
+def default_split(task: Any) -> str:
+    """`test` where mteb evaluates it, else the first split that it does."""
+    splits: list[str] = list(task.metadata.eval_splits)
+    return "test" if "test" in splits else splits[0]
+
+
+def collection_of(task: Any, split: str, *, subset: str = "default", relevance_level: int | None = None) -> Collection:
     """One split of an mteb retrieval task; its data are loaded if they are not yet.
+
+    Queries without any judgement are left out, as mteb does.
 
     Raises:
         InputError: The data are not to be had, or lack the subset or the split.
     """
+    name, splits = task.metadata.name, task.metadata.eval_splits
     task.filter_eval_splits([split])
     try:
-        task.load_data()
+        if not task.data_loaded:
+            task.load_data()
     except OSError as error:
-        raise InputError(f"{task.metadata.name}: its data cannot be read or fetched: {error}") from None
+        raise InputError(f"{name}: its data cannot be read or fetched: {error}") from None
+    except (ValueError, KeyError) as error:
+        if split in splits:
+            raise
+        # A split that mteb does not evaluate may exist, so the data set was asked.
+        raise InputError(f"{name} has no split '{split}': {one_line(error)}. {suggestion(split, splits)}") from None
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     if subset not in task.dataset:
-        raise InputError(f"{task.metadata.name} has no subset '{subset}'; it has {', '.join(task.dataset)}")
+        raise InputError(f"{name} has no subset '{subset}'. {suggestion(subset, task.dataset)}")
     if split not in task.dataset[subset]:
-        raise InputError(f"{task.metadata.name} has no split '{split}'; it has {', '.join(task.dataset[subset])}")
+        raise InputError(f"{name} has no split '{split}'. {suggestion(split, task.dataset[subset])}")
     data = task.dataset[subset][split]
-    if data["top_ranked"]:
-        raise InputError(
-            f"{task.metadata.name} is a reranking task with candidates of its own: run it with `mteb run -m NAME -t "
-            f"{task.metadata.name}`; here whole corpora are searched"
-        )
     grades = {query: {doc: int(grade) for doc, grade in docs.items()} for query, docs in data["relevant_docs"].items()}
+    level = known_level(name, split) if relevance_level is None else relevance_level
+    part = Split(queries_of(data["queries"]), Qrels(grades, level), candidates=data["top_ranked"] or None)
+    judged = np.flatnonzero([bool(grades.get(query)) for query in part.queries.ids])
     return Collection(
-        task.metadata.name,
+        name,
         corpus_of(data["corpus"]),
-        {split: Split(queries_of(data["queries"]), Qrels(grades, relevance_level))},
+        {split: part.take(judged)},
         revision=str(task.metadata.dataset["revision"]),
         ignore_identical_ids=task.ignore_identical_ids,
+        subset=subset,
+        task_metadata=task.metadata,
     )
+
+
+def one_line(error: Exception) -> str:
+    """The message of an exception as one line."""
+    return " ".join(str(error.args[0] if error.args else error).split()).rstrip(".")

@@ -116,7 +116,8 @@ def load() -> Collection:
     )
     asked_texts = ((split.queries.digest, name) for name, split in splits.items())
     revision = digest_of([(corpus.digest, ""), *asked_texts])
-    return Collection("PythonDocs", corpus, splits, revision, note=f"Python {platform.python_version()}")
+    note = f"Python {platform.python_version()}"
+    return Collection("PythonDocs", corpus, splits, revision, note=note, task="PythonDocsRetrieval")
 
 
 def read_standard_library(folder: Path) -> list[Docstring]:

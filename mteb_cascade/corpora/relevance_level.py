@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-LEVELS = {
-    ("MSMARCO", "test"): 2,
-    ("TRECDL2019", "test"): 2,
-    ("TRECDL2020", "test"): 2,
-}
+TREC_DEEP_LEARNING = 2
 """TREC's passage judgements call 1 "related": recall, MRR and success count from 2 on (Craswell et al. 2020)."""
+
+LEVELS = {
+    ("TRECDL2019", "test"): TREC_DEEP_LEARNING,
+    ("TRECDL2020", "test"): TREC_DEEP_LEARNING,
+    # The test split of MS MARCO is TREC DL 2019 in mteb, as in BEIR; so it is in what was translated or cut from it.
+    ("MSMARCO", "test"): TREC_DEEP_LEARNING,
+    ("MSMARCOHardNegatives", "test"): TREC_DEEP_LEARNING,
+    ("MSMARCO-PL", "test"): TREC_DEEP_LEARNING,
+    ("MSMARCO-PLHardNegatives", "test"): TREC_DEEP_LEARNING,
+    ("MSMARCO-FaHardNegatives", "test"): TREC_DEEP_LEARNING,
+}
 
 
 def relevance_level(task: str, split: str) -> int:

@@ -3,57 +3,28 @@
 from __future__ import annotations
 
 import json
-import math
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from mteb_cascade.atomic import replaced
-from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.corpora.candidate_sets import Provenance
+from mteb_cascade.corpora.rankings import Rankings
 from mteb_cascade.errors import InputError, suggestion
 from mteb_cascade.values.run import PAD, Run
 
 COLUMNS = ("query_id", "document_id", "score")
 
-
-@dataclass(frozen=True, eq=False)
-class Rankings:
-    """Scored documents a query, as a file holds them: any ids, any order.
-
-    Args:
-        path: The file, for messages.
-        scores: {query id: {document id: score}}.
-    """
-
-    path: Path
-    scores: Mapping[str, Mapping[str, float]]
-
-    def run(self, query_ids: tuple[str, ...], corpus: Corpus) -> Run:
-        """These queries' lists as a run; documents that the corpus lacks are left out, counted and warned of."""
-        lists = [self.scores.get(query, {}) for query in query_ids]
-        docs = corpus.rows_of_lists([list(scored) for scored in lists])
-        scores = np.full(docs.shape, -np.inf, np.float32)
-        for row, scored in enumerate(lists):
-            scores[row, : len(scored)] = list(scored.values())
-        strangers = int(sum(map(len, lists)) - (docs != PAD).sum())
-        if strangers:
-            unknown = (
-                list(scored)[place]
-                for scored, row in zip(lists, docs, strict=True)
-                for place in np.flatnonzero(row[: len(scored)] == PAD)
-            )
-            example = next(unknown)
-            warnings.warn(
-                f"{self.path}: {strangers:,} of its documents are not in the corpus and left out, such as '{example}'",
-                stacklevel=2,
-            )
-        return Run.ranked(query_ids, corpus, docs, scores)
+PREDICTIONS = "_predictions.json"
+"""How mteb ends the name of a task's file in a prediction folder."""
 
 
 def read(path: Path, subset: str | None = None, split: str | None = None) -> Rankings:
@@ -71,23 +42,64 @@ def read(path: Path, subset: str | None = None, split: str | None = None) -> Ran
         raise InputError(
             f"{path}: there is no such run file; expected a TREC run, a .parquet or mteb's predictions .json"
         )
-    scores: dict[str, dict[str, float]] = {}
+    if path.suffix == ".parquet":
+        return parquet_rankings(path)
     if path.suffix == ".json":
-        rows = json_rows(path, predictions(path, subset, split))
-    else:
-        rows = parquet_rows(path) if path.suffix == ".parquet" else trec_rows(path)
-    for place, query, document, score in rows:
-        found = scores.setdefault(query, {})
-        if document in found:
-            raise InputError(f"{path}: {place}: document '{document}' of query '{query}' stands there twice")
-        if math.isnan(score):
-            raise InputError(f"{path}: {place}: the score of query '{query}' and document '{document}' is no number")
-        found[document] = score
-    return Rankings(path, scores)
+        lists = predictions(path, subset, split)
+        return collected(path, json_rows(path, lists), "pair", lists)
+    return collected(path, trec_rows(path), "line")
 
 
-def trec_rows(path: Path) -> Iterator[tuple[str, str, str, float]]:
-    """(place, query, document, score) of a TREC run: `query Q0 document rank score tag`."""
+def prediction_file(folder: Path, task: str | None) -> Path:
+    """A task's file in a folder that `mteb run --prediction-folder` wrote; without a task, the only one there is.
+
+    Raises:
+        InputError: The folder has none of that task; says which it has.
+    """
+    tasks = [path.name.removesuffix(PREDICTIONS) for path in prediction_files(folder)]
+    if task is None and len(tasks) == 1:
+        (task,) = tasks
+    if task not in tasks:
+        asked = f"of task '{task}'" if task else "of one task only: name its file"
+        raise InputError(f"{folder}: holds no predictions {asked}. {suggestion(task or '', tasks, 'It has')}")
+    return folder / f"{task}{PREDICTIONS}"
+
+
+def prediction_files(folder: Path) -> list[Path]:
+    """The prediction files of mteb in a folder, in a fixed order."""
+    return sorted(folder.glob(f"*{PREDICTIONS}"))
+
+
+def collected(
+    path: Path, rows: Iterable[tuple[int, str, str, float]], noun: str, queries: Iterable[str] = ()
+) -> Rankings:
+    """Rankings from rows of text.
+
+    Args:
+        path: The file.
+        rows: (number, query, document, score).
+        noun: What the number counts.
+        queries: Queries that stand in the file even where they have no pair.
+    """
+    query_codes = {query: code for code, query in enumerate(queries)}
+    document_codes: dict[str, int] = {}
+    numbers, asked, found, scores = array("q"), array("i"), array("i"), array("d")
+    for number, query, document, score in rows:
+        numbers.append(number)
+        asked.append(query_codes.setdefault(query, len(query_codes)))
+        found.append(document_codes.setdefault(document, len(document_codes)))
+        scores.append(score)
+    return Rankings.checked(
+        path,
+        (list(query_codes), list(document_codes)),
+        (np.array(asked, np.int32), np.array(found, np.int32)),
+        np.array(scores, np.float64),
+        lambda at: f"{noun} {numbers[at]}",
+    )
+
+
+def trec_rows(path: Path) -> Iterator[tuple[int, str, str, float]]:
+    """(line, query, document, score) of a TREC run: `query Q0 document rank score tag`."""
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             parts = line.split()
@@ -95,37 +107,58 @@ def trec_rows(path: Path) -> Iterator[tuple[str, str, str, float]]:
                 continue
             try:
                 query, _, document, _, score, *_ = parts
-                yield f"line {number}", query, document, float(score)
+                yield number, query, document, float(score)
             except ValueError:
                 raise InputError(
                     f"{path}: line {number}: expected 'query Q0 document rank score tag', got {line.strip()[:80]!r}"
                 ) from None
 
 
-def parquet_rows(path: Path) -> Iterator[tuple[str, str, str, float]]:
-    """(place, query, document, score) of a Parquet run."""
+def parquet_rankings(path: Path) -> Rankings:
+    """The columns of a Parquet run, never as Python objects: 7M pairs are read in seconds."""
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        # A single file: pq.read_table would take `key=value` folders on the way for columns.
+        table = pq.ParquetFile(path).read()
+    except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: is not a readable Parquet file: {error}") from None
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
         raise InputError(f"{path}: has no column {', '.join(missing)}; expected {', '.join(COLUMNS)}")
-    columns = (table[name].to_pylist() for name in COLUMNS)
-    for number, (query, document, score) in enumerate(zip(*columns, strict=True), 1):
-        try:
-            yield f"row {number}", str(query), str(document), float(score)
-        except (TypeError, ValueError):
-            raise InputError(f"{path}: row {number}: expected a number as score, got {score!r}") from None
+    made = Provenance.from_metadata(table.schema.metadata, path)
+    queries, documents = (coded(table, name, path) for name in COLUMNS[:2])
+    scores = column(table, "score", pa.float64(), "a number", path).to_numpy()
+    ids, pairs = zip(queries, documents, strict=True)
+    return Rankings.checked(path, ids, pairs, scores, lambda at: f"row {at + 1}", made)
 
 
-def json_rows(path: Path, lists: Mapping[str, Any]) -> Iterator[tuple[str, str, str, float]]:
-    """(place, query, document, score) of one subset and split of mteb's predictions."""
+def coded(table: pa.Table, name: str, path: Path) -> tuple[pa.Array, NDArray[np.int32]]:
+    """A column of ids as its different ids and, int32 [n], which of them each row has."""
+    encoded = column(table, name, pa.large_string(), "an id", path).dictionary_encode().unify_dictionaries()
+    if not encoded.num_chunks:
+        return pa.array([], pa.large_string()), np.empty(0, np.int32)
+    return encoded.chunk(0).dictionary, np.concatenate([chunk.indices.to_numpy() for chunk in encoded.chunks])
+
+
+def column(table: pa.Table, name: str, wanted: pa.DataType, what: str, path: Path) -> pa.ChunkedArray:
+    """A column as a type; an empty cell or one that is none of that type is named."""
+    values = table[name]
+    if values.null_count:
+        at = pc.index(values.is_null(), True).as_py()
+        raise InputError(f"{path}: row {at + 1}: expected {what} as {name}, got None")
+    try:
+        return values.cast(wanted)
+    except pa.ArrowException as error:
+        raise InputError(f"{path}: column {name}: expected {what} in each row: {error}") from None
+
+
+def json_rows(path: Path, lists: Mapping[str, Any]) -> Iterator[tuple[int, str, str, float]]:
+    """(number, query, document, score) of one subset and split of mteb's predictions."""
+    number = count(1)
     for query, scored in lists.items():
         if not isinstance(scored, dict) or not all(type(score) in (int, float) for score in scored.values()):
             raise InputError(f"{path}: query '{query}': expected {{document: score}}, got {str(scored)[:80]}")
         for document, score in scored.items():
-            yield f"query '{query}'", query, document, score
+            yield next(number), query, document, score
 
 
 def predictions(path: Path, subset: str | None, split: str | None) -> dict[str, Any]:
@@ -154,10 +187,19 @@ def chosen_of(content: dict[str, Any], name: str | None, what: str, path: Path) 
     return part
 
 
-def write(run: Run, path: Path, *, name: str = "mteb-cascade", subset: str = "default", split: str = "test") -> None:
+def write(
+    run: Run,
+    path: Path,
+    *,
+    name: str = "mteb-cascade",
+    subset: str = "default",
+    split: str = "test",
+    made: Provenance | None = None,
+) -> None:
     """Write a run in the form that the file's ending names: `.json`, `.parquet`, or else a TREC run.
 
-    A TREC run and a Parquet file keep every float32 bit. Only a JSON keeps a query that found nothing.
+    A TREC run and a Parquet file keep every float32 bit. Only a JSON keeps a query that found nothing, only a Parquet
+    file what it was made of and for (`made`).
 
     Raises:
         InputError: An id with white space cannot stand in a TREC run.
@@ -169,15 +211,17 @@ def write(run: Run, path: Path, *, name: str = "mteb-cascade", subset: str = "de
             return
         found = run.docs != PAD
         rows, _ = np.nonzero(found)
-        queries = [run.query_ids[row] for row in rows]
+        queries = pa.array(run.query_ids, pa.large_string()).take(pa.array(rows))
         documents = run.corpus.ids.take(pa.array(run.docs[found]))
         scores = run.scores[found]
         if path.suffix == ".parquet":
-            columns = [pa.array(queries, pa.large_string()), documents, pa.array(scores)]
-            pq.write_table(pa.table(columns, names=list(COLUMNS)), beside)
+            table = pa.table([queries, documents, pa.array(scores)], names=list(COLUMNS))
+            if made is not None:
+                table = table.replace_schema_metadata(made.as_metadata())
+            pq.write_table(table, beside, compression="zstd")
             return
         ranks = np.cumsum(found, axis=1)[found]
-        lines = zip(queries, documents.to_pylist(), ranks.tolist(), scores.tolist(), strict=True)
+        lines = zip(queries.to_pylist(), documents.to_pylist(), ranks.tolist(), scores.tolist(), strict=True)
         spaced = next((i for i in [*run.query_ids, *documents.unique().to_pylist()] if len(i.split()) != 1), None)
         if spaced is not None:
             raise InputError(f"{path}: a TREC run cannot hold the id {spaced!r}; write a .parquet or a .json")

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from mteb_cascade.atomic import replaced
 from mteb_cascade.corpora import run_files
+from mteb_cascade.corpora.candidate_sets import Provenance
 from mteb_cascade.corpora.collection import Collection
-from mteb_cascade.corpora.load import load as load_collection
+from mteb_cascade.corpora.load import load_subsets
 from mteb_cascade.errors import InputError
-from mteb_cascade.stages.base import Stage
+from mteb_cascade.stages.base import Stage, candidates_of
 from mteb_cascade.stages.load import load
 from mteb_cascade.values.measures import Measure, evaluate, mean
 from mteb_cascade.values.run import Run
@@ -42,6 +43,7 @@ class Evaluation:
         per_query: {measure: float64 [Q]}, NaN where a query has no relevant document.
         described: The stage as results keep it.
         fingerprint: The stage's.
+        untrained: Whether the stage is a baseline whose weights were never trained to score.
     """
 
     model: str
@@ -51,6 +53,7 @@ class Evaluation:
     per_query: dict[str, NDArray[np.float64]]
     described: dict[str, Any]
     fingerprint: str
+    untrained: bool = False
 
     @property
     def means(self) -> dict[str, float]:
@@ -61,7 +64,7 @@ class Evaluation:
     def title(self) -> str:
         """What a table of this split is called."""
         level = self.collection.split(self.split).qrels.relevance_level
-        return f"{self.collection.name}, {self.split}, {len(self.run.query_ids):,} queries, relevant: grade >= {level}"
+        return f"{self.collection.title}, {self.split}, {len(self.run.query_ids):,} queries, relevant: grade >= {level}"
 
     @property
     def relevant_counts(self) -> NDArray[np.int64]:
@@ -84,14 +87,30 @@ class Evaluation:
         parts += [self.collection.note + "."] if self.collection.note else []
         return " ".join(parts)
 
+    def provenance(self, k: int) -> Provenance:
+        """What the run's file says of itself; k documents were asked for of each query."""
+        context = self.collection.context(self.split)
+        return Provenance.of(
+            self.collection.corpus,
+            self.collection.split(self.split).queries,
+            stage={"name": self.model, "fingerprint": self.fingerprint, **self.described},
+            depth=k,
+            task=context["task"],
+            split=self.split,
+            subset=self.collection.subset,
+            versions=versions(),
+        )
+
     def as_json(self) -> dict[str, Any]:
         """Means, the pipeline, digests and versions."""
         split = self.collection.split(self.split)
         return {
             "model": self.model,
+            "untrained": self.untrained,
             "pipeline": self.described,
             "fingerprint": self.fingerprint,
             "collection": self.collection.name,
+            "subset": self.collection.subset,
             "split": self.split,
             "queries": len(self.run.query_ids),
             "relevance_level": split.qrels.relevance_level,
@@ -111,16 +130,21 @@ def versions() -> dict[str, str]:
 def evaluate_stage(
     stage: Stage, collection: Collection, split: str, measures: Sequence[str] = DEFAULT_MEASURES, k: int = 1000
 ) -> Evaluation:
-    """Retrieve k documents for every query of a split and measure.
+    """Retrieve k documents for every query of a split, or rank the candidates that it brings, and measure.
 
     Raises:
         InputError: A measure is unknown, or the stage's weights are missing.
     """
     part = collection.split(split)
+    context = collection.context(split)
+    queries = part.queries.within(**context)
     stage.prepare()
-    stage.index(collection.corpus)
+    stage.index(collection.corpus, **context)
     try:
-        run = stage.retrieve(part.queries, k)
+        if part.candidates is None:
+            run = stage.retrieve(queries, k)
+        else:
+            run = stage.rank(queries, candidates_of(queries, collection.corpus, part.candidates)).cut(k)
     except InputError:
         raise
     except ValueError as error:
@@ -128,14 +152,17 @@ def evaluate_stage(
     if collection.ignore_identical_ids:
         run = run.without_identical_ids()
     per_query = evaluate(run, part.qrels, measures)
-    return Evaluation(stage.label, collection, split, run, per_query, stage.described(), stage.fingerprint)
+    return Evaluation(
+        stage.label, collection, split, run, per_query, stage.described(), stage.fingerprint, stage.untrained
+    )
 
 
 def evaluate_models(
     names: Sequence[str | Stage],
     task: str | Path,
     *,
-    split: str = "test",
+    split: str | None = None,
+    subsets: Sequence[str] = (),
     measures: Sequence[str] = DEFAULT_MEASURES,
     k: int = 1000,
     relevance_level: int | None = None,
@@ -147,12 +174,16 @@ def evaluate_models(
     Args:
         names: Models by name, folder or hub id, or stages.
         task: PythonDocs, a BEIR folder, or a task of mteb.
-        split: Split of the queries.
+        split: Split of the queries; the collection's default split where none is named.
+        subsets: hf_subsets of a multilingual task; all by default.
         measures: Such as recall@10.
         k: Documents retrieved; at least the largest cut-off of the measures.
-        relevance_level: A grade of at least this is relevant.
+        relevance_level: A grade of at least this is relevant; by default what is known of the dataset and split.
         allow_empty: Accept documents without text.
-        output: Folder that gets one JSON and one Parquet run a model.
+        output: Folder that gets one JSON and one Parquet run a model and subset.
+
+    Returns:
+        One evaluation a model and subset, subset by subset.
     """
     # recall@1 never appears without success@1.
     measures = [*measures, "success@1"] if "recall@1" in measures and "success@1" not in measures else measures
@@ -160,13 +191,19 @@ def evaluate_models(
     stages = [load(name) for name in names]
     for stage in stages:
         stage.prepare()
-    collection = load_collection(task, split, relevance_level=relevance_level, allow_empty=allow_empty)
-    results = [evaluate_stage(stage, collection, split, measures, k) for stage in stages]
+    collections = load_subsets(task, split, subsets=subsets, relevance_level=relevance_level, allow_empty=allow_empty)
+    results = [
+        evaluate_stage(stage, collection, split or collection.default_split, measures, k)
+        for collection in collections
+        for stage in stages
+    ]
     if output is None:
         return results
     for result in results:
-        name = f"{result.model.replace('/', '__')}.{result.fingerprint[:12]}.{collection.name}.{split}"
-        run_files.write(result.run, output / f"{name}.parquet", name=result.model)
+        subset = "" if result.collection.subset == "default" else f".{result.collection.subset}"
+        name = f"{result.model.replace('/', '__')}.{result.fingerprint[:12]}.{result.collection.name}{subset}"
+        name = f"{name}.{result.split}"
+        run_files.write(result.run, output / f"{name}.parquet", name=result.model, made=result.provenance(k))
         with replaced(output / f"{name}.json") as beside:
             beside.write_text(json.dumps(result.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
     return results

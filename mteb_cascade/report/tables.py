@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mteb_cascade import spec as specs
+from mteb_cascade.spec import Spec
+from mteb_cascade.stages.weights import is_untrained, local_folder
 
 if TYPE_CHECKING:
     from mteb_cascade.experiments.evaluate import Evaluation
@@ -54,13 +57,37 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     return made
 
 
+def named(model: str, untrained: bool) -> str:
+    """What a table calls a model: that it is an untrained baseline is said beside its name."""
+    return f"{model} (untrained)" if untrained else model
+
+
+def has_untrained_weights(spec: Spec) -> bool:
+    """Whether a spec's model is an untrained baseline, told without loading it."""
+    return spec.kind == "bi-encoder" and is_untrained(
+        spec, local_folder(str(spec.options.get("model") or spec.weights))
+    )
+
+
 def evaluations(results: Sequence[Evaluation]) -> None:
-    """One row a model, one column a measure."""
-    first = results[0]
-    rows = [[result.model, *map(figure, result.means.values())] for result in results]
+    """One row a model, one column a measure; a table a subset, and the mean over several subsets."""
+    by_subset: dict[str, list[Evaluation]] = {}
+    for result in results:
+        by_subset.setdefault(result.collection.subset, []).append(result)
+    columns = ["model", *results[0].means]
     console = Console()
-    console.print(table(first.title, ["model", *first.means], rows))
-    console.print(Text(first.caption))
+    for part in by_subset.values():
+        rows = [[named(result.model, result.untrained), *map(figure, result.means.values())] for result in part]
+        console.print(table(part[0].title, columns, rows))
+        console.print(Text(part[0].caption))
+    if len(by_subset) > 1:
+        first = results[0]
+        title = f"{first.collection.name}, {first.split}, mean over {len(by_subset)} subsets"
+        rows = []
+        for same_model in zip(*by_subset.values(), strict=True):
+            means = np.mean([list(one.means.values()) for one in same_model], axis=0).tolist()
+            rows.append([named(same_model[0].model, same_model[0].untrained), *map(figure, means)])
+        console.print(table(title, columns, rows))
 
 
 def catalogue() -> None:
@@ -69,7 +96,7 @@ def catalogue() -> None:
     rows = []
     for short_name, spec in sorted(found.items()):
         weights = "there" if spec.weights.is_dir() else ("not trained" if spec.training else "")
-        rows.append([short_name, spec.kind, spec.name, weights])
+        rows.append([named(short_name, has_untrained_weights(spec)), spec.kind, spec.name, weights])
     console = Console()
     if rows:
         console.print(table("", ["model", "kind", "name", "weights"], rows))

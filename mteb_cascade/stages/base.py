@@ -20,6 +20,7 @@ from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import Spec
+from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.exact import best
 from mteb_cascade.stages.files import digests
 from mteb_cascade.values.fusion import rerank
@@ -48,6 +49,8 @@ class Stage(ABC):
     kind: ClassVar[str] = ""
     pointwise: ClassVar[bool] = True
     """Whether a score depends on its (query, document) alone: such a stage can be swept in one pass."""
+    pairs_at_once: ClassVar[int] = 1_000_000
+    """Pairs that full-corpus scoring hands to `score` together."""
 
     name: str = field(default="", metadata=SERVING)
     device: str | None = field(default=None, metadata=SERVING, repr=False)
@@ -75,6 +78,10 @@ class Stage(ABC):
     def prepare(self) -> None:  # noqa: B027 - most stages have nothing to load
         """Load what scoring needs, so that missing weights are named before any work is done."""
 
+    def downloads(self) -> Sequence[Download]:
+        """What has to be on this disk before the stage can work without a network; told without one."""
+        return ()
+
     @property
     def corpus(self) -> Corpus:
         """The corpus that `index` was given."""
@@ -86,6 +93,11 @@ class Stage(ABC):
     def label(self) -> str:
         """What messages call this stage."""
         return self.spec.short_name if self.spec else (self.name or self.kind)
+
+    @property
+    def untrained(self) -> bool:
+        """Whether its weights were never trained to score: a baseline, and tables say so."""
+        return False
 
     @abstractmethod
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
@@ -113,7 +125,7 @@ class Stage(ABC):
                 f"{pairs:,} pairs, over the limit of {self.pair_limit:,}. Put a first stage before it in a cascade, "
                 f"or allow it with pair_limit = {pairs}"
             )
-        block = max(1, 1_000_000 // max(size, 1))
+        block = max(1, self.pairs_at_once // max(size, 1))
         everything = np.arange(size, dtype=np.int32)[None, :]
         runs = []
         for start in range(0, len(queries), block):

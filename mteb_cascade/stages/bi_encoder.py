@@ -16,6 +16,7 @@ from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import cells, scattered, stacked
 from mteb_cascade.stages.exact import best
 from mteb_cascade.stages.model_stage import EncoderStage
+from mteb_cascade.stages.weights import is_untrained, local_folder
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
@@ -63,6 +64,11 @@ class BiEncoder(EncoderStage):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._vectors: DocumentVectors | None = None
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it is the dumb baseline: a plain checkpoint, mean-pooled, or a spec that trains for 0 epochs."""
+        return is_untrained(self.spec, local_folder(self.model, self.revision))
 
     def load(self, folder: Path) -> SentenceTransformer:
         """The SentenceTransformer in this folder."""

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.errors import InputError, suggestion
-from mteb_cascade.stages.base import Stage, stacked
-from mteb_cascade.stages.exact import best
-from mteb_cascade.values.run import PAD, Run
+from mteb_cascade.stages.lexical import LexicalStage
 
 if TYPE_CHECKING:
     import bm25s
-
-CELLS = 16_000_000
-"""Query-document scores held at once."""
 
 STOP_WORD_LISTS = {
     "english": "STOPWORDS_EN",
@@ -35,7 +30,7 @@ STOP_WORD_LISTS = {
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class BM25(Stage):
+class BM25(LexicalStage):
     """BM25 as Lucene computes it (Kamphuis et al. 2020, "Which BM25 Do You Mean?").
 
     A document that shares no word with the query scores 0 and is not returned: there is no evidence for it.
@@ -65,7 +60,6 @@ class BM25(Stage):
             raise InputError(f"stop_words: expected 'language', 'none' or a list of words, got '{self.stop_words}'")
         if not (0 <= self.k1 < np.inf and 0 <= self.b <= 1):
             raise InputError(f"expected a finite k1 >= 0 and 0 <= b <= 1, got k1 = {self.k1} and b = {self.b}")
-        self._built: tuple[str, bm25s.BM25] | None = None
 
     def tokens(self, texts: list[str], progress: bool = False) -> list[list[str]]:
         """Lower-cased words of two and more letters, without stop words, stemmed."""
@@ -87,55 +81,25 @@ class BM25(Stage):
             return []
         return list(getattr(tokenization, STOP_WORD_LISTS[self.language]))
 
-    def _index_of(self, corpus: Corpus) -> bm25s.BM25 | None:
-        """The inverted index, built on first use; None where the corpus holds no word."""
+    def build(self, corpus: Corpus) -> bm25s.BM25 | None:
+        """The inverted index; None where the corpus holds no word."""
         import bm25s
 
-        with self._lock:
-            if self._built is None or self._built[0] != corpus.digest:
-                tokens = self.tokens(corpus.texts.to_pylist())
-                index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene", backend="numpy") if any(tokens) else None
-                if index is not None:
-                    index.index(tokens, show_progress=False)
-                self._built = (corpus.digest, index)
-            return self._built[1]
+        tokens = self.tokens(corpus.texts.to_pylist())
+        if not any(tokens):
+            return None
+        index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene", backend="numpy")
+        index.index(tokens, show_progress=False)
+        return index
 
-    def _scores(self, texts: tuple[str, ...], corpus: Corpus) -> NDArray[np.float32]:
-        """float32 [len(texts), N], the score of every document."""
-        index = self._index_of(corpus)
-        scores = np.zeros((len(texts), len(corpus)), np.float32)
-        if index is not None and texts:
-            for row, words in enumerate(self.tokens(list(texts))):
-                known = [word for word in words if word in index.vocab_dict]
-                if known:
-                    scores[row] = index.get_scores(known)
+    def matched(self, texts: list[str], index: bm25s.BM25) -> NDArray[np.float32]:
+        """float32 [len(texts), N], BM25 of every document."""
+        scores = np.zeros((len(texts), int(index.scores["num_docs"])), np.float32)
+        for row, words in enumerate(self.tokens(texts)):
+            known = [word for word in words if word in index.vocab_dict]
+            if known:
+                scores[row] = index.get_scores(known)
         return scores
-
-    def _blocks(self, queries: Queries, corpus: Corpus) -> list[range]:
-        size = max(1, CELLS // max(len(corpus), 1))
-        return [range(start, min(start + size, len(queries))) for start in range(0, len(queries), size)]
-
-    def retrieve(self, queries: Queries, k: int) -> Run:
-        """The k best documents that share a word with the query."""
-        runs = []
-        for rows in self._blocks(queries, self.corpus):
-            part = queries.rows(rows)
-            scores = self._scores(part.texts, self.corpus)
-            scores[scores <= 0] = -np.inf
-            runs.append(best(part.ids, self.corpus, [(0, scores)], k))
-        return stacked(runs, queries, self.corpus)
-
-    def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
-        """BM25 of every candidate, 0 where no word is shared."""
-        found = np.full(candidates.docs.shape, -np.inf, np.float32)
-        if not len(candidates.corpus):
-            return found
-        for rows in self._blocks(queries, candidates.corpus):
-            scores = self._scores(queries.texts[rows.start : rows.stop], candidates.corpus)
-            docs = candidates.docs[rows.start : rows.stop]
-            values = np.take_along_axis(scores, np.maximum(docs, 0), axis=1)
-            found[rows.start : rows.stop] = np.where(docs == PAD, -np.inf, values)
-        return found
 
     def described(self) -> dict[str, Any]:
         """The options, with the stop words themselves."""

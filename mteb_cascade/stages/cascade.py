@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import Stage, cells, hash_of
+from mteb_cascade.stages.download import Download
 from mteb_cascade.values.fusion import rerank
 from mteb_cascade.values.lookup import looked_up
 from mteb_cascade.values.run import PAD, Run
@@ -121,6 +122,10 @@ class Cascade(Stage):
         """Load every stage."""
         for stage in self:
             stage.prepare()
+
+    def downloads(self) -> Sequence[Download]:
+        """What every stage needs."""
+        return [download for stage in self for download in stage.downloads()]
 
     def index(self, corpus: Corpus | Any, **context: Any) -> None:
         """Hand the corpus to the first stage; the others read it from their candidates."""

@@ -14,6 +14,7 @@ from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import cells, scattered
 from mteb_cascade.stages.model_stage import ModelStage, is_watched
+from mteb_cascade.stages.padding import ensure_padding
 from mteb_cascade.stages.weights import MODULE_KEY, read_json
 from mteb_cascade.values.run import Run
 
@@ -34,7 +35,7 @@ class CrossEncoder(ModelStage):
         """The model in this folder.
 
         Raises:
-            InputError: Its head is newly initialised, or it has several labels.
+            InputError: Its head is newly initialised, it has several labels, or batches would change its scores.
         """
         if read_json(folder / "config.json").get(MODULE_KEY):
             from mteb_cascade.stages.modules import load_module
@@ -57,7 +58,9 @@ class CrossEncoder(ModelStage):
                 f"{self.what}: {shown(folder)} has {network.num_labels} labels; a reranker needs one, its relevance"
             )
         if self.dtype != "float32":
-            network.set_keep_in_fp32_modules(head_layers(network))
+            # A folder may have its own choice saved; those layers are of another class already.
+            network.set_keep_in_fp32_modules([*(network.keep_in_fp32_modules or ()), *head_layers(network)])
+        ensure_padding(network, self.what, self.dtype, self.batch_size)
         return network
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
@@ -99,15 +102,19 @@ def head_layers(network: Network) -> list[str]:
 
 
 def untrained_head(network: Network, folder: Path) -> list[str]:
-    """Names of head parameters that the folder's weight files do not hold; transformers makes those up at random."""
+    """Names of head parameters that the folder's weight files do not hold; transformers makes those up at random.
+
+    A head that is a module of its own (pooling, dense) is not looked for: sentence-transformers refuses to load it
+    without weights.
+    """
     from safetensors import safe_open
 
-    body = getattr(network[0], "auto_model", None)
-    if body is None or not hasattr(body, "base_model_prefix"):
+    if getattr(network[0], "transformer_task", None) in (None, "feature-extraction"):
         return []
+    body: Any = network[0].auto_model
+    inside = f"{body.base_model_prefix}."
     stored: set[str] = set()
     for path in folder.glob("*.safetensors"):
         with safe_open(path, framework="pt") as file:
             stored.update(file.keys())
-    inside = f"{body.base_model_prefix}."
     return [name for name, _ in body.named_parameters() if not name.startswith(inside) and name not in stored]

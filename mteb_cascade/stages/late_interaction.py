@@ -2,32 +2,87 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mteb_cascade.corpora.corpus import Corpus, Queries
-from mteb_cascade.stages.base import cells, scattered
+from mteb_cascade.corpora.corpus import Queries
+from mteb_cascade.errors import InputError
+from mteb_cascade.stages.base import PAIR_LIMIT, SERVING, cells, scattered
 from mteb_cascade.stages.model_stage import EncoderStage
-from mteb_cascade.values.run import PAD, Run
+from mteb_cascade.values.run import Run
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import MultiVectorEncoder
 
+BLOCK_BYTES = 500_000
+"""Text whose token vectors are computed and compared together: about 60 MB of vectors at 128 dimensions."""
+
+
+class HeldVectors:
+    """Token vectors by text, up to a limit; those not used for longest go first.
+
+    Args:
+        limit: Bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.size = 0
+        self._held: dict[str, torch.Tensor] = {}
+        self._lock = threading.Lock()
+
+    def of(self, texts: Sequence[str], encode: Callable[[list[str]], list[torch.Tensor]]) -> list[torch.Tensor]:
+        """[tokens, d] of each text; what is not held is encoded by `encode(texts)`, equal texts once."""
+        with self._lock:
+            found = {text: self._held.pop(text) for text in dict.fromkeys(texts) if text in self._held}
+            self.size -= sum(map(bytes_of, found.values()))
+            missing = [text for text in dict.fromkeys(texts) if text not in found]
+            if missing:
+                found |= zip(missing, encode(missing), strict=True)
+            self._held |= found
+            self.size += sum(map(bytes_of, found.values()))
+            while self.size > self.limit:
+                oldest = next(iter(self._held))
+                self.size -= bytes_of(self._held.pop(oldest))
+            return [found[text] for text in texts]
+
+
+def bytes_of(vectors: torch.Tensor) -> int:
+    """What a tensor takes."""
+    return vectors.numel() * vectors.element_size()
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class LateInteraction(EncoderStage):
-    """Any sentence-transformers MultiVectorEncoder (ColBERT models among them)."""
+    """Any sentence-transformers MultiVectorEncoder (ColBERT models among them).
+
+    Documents are encoded and compared block by block, so a list of candidates needs memory for one block beside what is
+    held: it rescores candidates from a corpus of any size. MaxSim takes float32 vectors and multiplies them in float64,
+    so a score does not depend on what else is compared; a vector itself depends on the batch that it was encoded in by
+    float32's rounding.
+
+    Args:
+        held_mb: Megabytes of token vectors kept for the next time; those not used for longest go first.
+    """
 
     kind: ClassVar[str] = "late-interaction"
+    pairs_at_once: ClassVar[int] = PAIR_LIMIT
+
+    held_mb: int = field(default=1024, metadata=SERVING)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._tokens: tuple[str, dict[int, torch.Tensor]] = ("", {})
+        if self.held_mb < 0:
+            raise InputError(f"held_mb: expected 0 or more, got {self.held_mb}")
+        self._held = HeldVectors(self.held_mb * 2**20)
 
     def load(self, folder: Path) -> MultiVectorEncoder:
         """The MultiVectorEncoder in this folder."""
@@ -38,30 +93,44 @@ class LateInteraction(EncoderStage):
             network.max_seq_length = self.max_length
         return network
 
-    def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> dict[int, torch.Tensor]:
-        """Token vectors [tokens, d] of these documents; each is encoded once."""
-        with self._lock:
-            if self._tokens[0] != corpus.digest:
-                self._tokens = (corpus.digest, {})
-            tokens = self._tokens[1]
-            missing = [int(row) for row in np.unique(rows) if int(row) not in tokens]
-            if missing:
-                texts = corpus.texts_at(missing)
-                encoded = self.network.encode_document(texts, **self.encoding(texts, self.document_prompt))
-                tokens.update(zip(missing, encoded, strict=True))
-            return tokens
+    def encode_queries(self, texts: list[str]) -> list[torch.Tensor]:
+        """[tokens, d] of each text, float32 in main memory."""
+        encoded = self.network.encode_query(texts, **self.encoding(texts, self.query_prompt))
+        return [vectors.float().cpu() for vectors in encoded]
+
+    def encode_documents(self, texts: list[str]) -> list[torch.Tensor]:
+        """[tokens, d] of each text, float32 in main memory."""
+        encoded = self.network.encode_document(texts, **self.encoding(texts, self.document_prompt))
+        # A copy each: as views they would keep their whole padded batch alive.
+        return [vectors.float().cpu().clone() for vectors in encoded]
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
-        """MaxSim of every candidate, a query at a time."""
+        """MaxSim of every candidate, block by block of distinct documents, each encoded at most once."""
         rows, columns = cells(candidates)
         if not len(rows):
             return scattered(candidates, ())
-        tokens = self._documents(candidates.corpus, candidates.docs[rows, columns])
-        encoded = self.network.encode_query(list(queries.texts), **self.encoding(queries.texts, self.query_prompt))
-        scores = np.full(candidates.docs.shape, -np.inf, np.float32)
-        for row, docs in enumerate(candidates.docs):
-            found = docs != PAD
-            if found.any():
-                documents = [tokens[int(doc)] for doc in docs[found]]
-                scores[row, found] = self.network.similarity([encoded[row]], documents)[0].float().cpu().numpy()
-        return scores
+        corpus = candidates.corpus
+        asked = self.encode_queries(list(queries.texts))
+        documents, place = np.unique(candidates.docs[rows, columns], return_inverse=True)
+        sizes = pc.binary_length(corpus.texts).to_numpy()[documents] + 1
+        block = np.cumsum(sizes) // BLOCK_BYTES
+        values = np.empty(len(rows), np.float32)
+        # Pairs by block, and by query within a block.
+        order = np.lexsort((rows, block[place]))
+        for pairs in parted(order, block[place[order]]):
+            inside, at = np.unique(place[pairs], return_inverse=True)
+            vectors = self._held.of(corpus.texts_at(documents[inside]), self.encode_documents)
+            for of_query in parted(np.arange(len(pairs)), rows[pairs]):
+                query = asked[rows[pairs[of_query[0]]]].double()
+                compared = self.network.similarity([query], [vectors[n].double() for n in at[of_query]])
+                values[pairs[of_query]] = compared[0].numpy()
+        return scattered(candidates, values)
+
+
+def parted(order: NDArray[np.integer], keys: NDArray[np.integer]) -> list[NDArray[np.integer]]:
+    """`order` cut wherever the keys beside it change.
+
+    >>> [part.tolist() for part in parted(np.array([4, 2, 0]), np.array([7, 7, 9]))]
+    [[4, 2], [0]]
+    """
+    return np.split(order, np.flatnonzero(np.diff(keys)) + 1)

@@ -15,13 +15,18 @@ from mteb_cascade import spec as specs
 from mteb_cascade.errors import InputError, suggestion
 from mteb_cascade.spec import Spec, SpecError
 from mteb_cascade.stages.base import Stage, required_fields
+from mteb_cascade.stages.unfetched import Unfetched
 from mteb_cascade.stages.weights import fetched_folder, is_path, kind_of, local_folder
 
 KINDS: dict[str, str | type[Stage]] = {
     "bm25": "mteb_cascade.stages.bm25:BM25",
+    "tfidf": "mteb_cascade.stages.tfidf:TFIDF",
+    "lucene": "mteb_cascade.stages.lucene:Lucene",
     "bi-encoder": "mteb_cascade.stages.bi_encoder:BiEncoder",
     "cross-encoder": "mteb_cascade.stages.cross_encoder:CrossEncoder",
     "late-interaction": "mteb_cascade.stages.late_interaction:LateInteraction",
+    "sparse": "mteb_cascade.stages.sparse:Sparse",
+    "mteb": "mteb_cascade.stages.mteb:Mteb",
     "run": "mteb_cascade.stages.run_file:RunFile",
     "hybrid": "mteb_cascade.stages.hybrid:Hybrid",
     "cascade": "mteb_cascade.stages.cascade:Cascade",
@@ -77,7 +82,9 @@ def resolved(model: str | Path | Stage, *, device: str | None, fetch: bool, abov
         elif "/" not in model:
             raise InputError(f"unknown model '{model}'. {suggestion(model, specs.catalogue()[0], 'Known here')}")
     folder = fetched_folder(model, None, None, model) if fetch else local_folder(model)
-    kind = kind_of(folder) if folder else None
+    if folder is None:
+        return Unfetched(name=model, model=model)
+    kind = kind_of(folder)
     if kind is None or kind not in KINDS:
         raise InputError(
             f"'{model}' is no model that can be used here"

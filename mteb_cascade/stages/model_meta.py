@@ -21,11 +21,13 @@ MODEL_TYPES = {
     "cross-encoder": "cross-encoder",
     "late-interaction": "late-interaction",
     "bm25": "sparse",
+    "tfidf": "sparse",
+    "lucene": "sparse",
     "sparse": "sparse",
 }
 """mteb's word for a kind; all else is "hybrid", as mteb's own HybridSearch."""
 
-FRAMEWORKS = {"bm25": ["NumPy"], "run": ["NumPy"]}
+FRAMEWORKS = {"bm25": ["NumPy"], "tfidf": ["NumPy"], "lucene": [], "run": ["NumPy"]}
 
 OURS = ("loader", "loader_kwargs", "name", "revision", "experiment_kwargs", "is_cross_encoder")
 """Fields of a ModelMeta that a card does not set: the spec itself decides them."""
@@ -63,6 +65,7 @@ def model_meta_of(stage: Stage) -> ModelMeta:
         "training_datasets": None,
         "model_type": [MODEL_TYPES.get(stage.kind, "hybrid")],
         "modalities": ["text"],
+        **getattr(stage, "facts", {}),
     }
     card = dict(spec.card) if spec else {}
     known = [key for key in ModelMeta.model_fields if key not in OURS]

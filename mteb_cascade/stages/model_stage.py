@@ -14,8 +14,16 @@ from safetensors import SafetensorError
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import SERVING, Stage
+from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.files import model_files
-from mteb_cascade.stages.weights import expect_kind, fetched_folder, is_path, local_folder
+from mteb_cascade.stages.weights import (
+    cached_snapshots,
+    expect_kind,
+    fetched_folder,
+    is_path,
+    local_folder,
+    whole_folder,
+)
 
 LONG_WORK = 2_000
 """Texts or pairs from which on a person who is watching gets a progress bar."""
@@ -73,11 +81,25 @@ class ModelStage(Stage):
                     raise InputError(
                         f"{self.what}: damaged weights in {shown(folder)} ({error}); train or fetch again"
                     ) from None
+                except InputError:
+                    raise
+                except (OSError, ValueError, RuntimeError) as error:
+                    reason = " ".join(str(error).split())
+                    raise InputError(f"{self.what}: {shown(folder)} cannot be loaded: {reason}") from error
             return self._network
 
     def prepare(self) -> None:
         """Load the model."""
         _ = self.network
+
+    def downloads(self) -> Sequence[Download]:
+        """The weights; those that training makes cannot be fetched, only missed."""
+        if is_path(self.model):
+            return [Download(f"weights of {self.label}", self._fetch, Path(self.model).expanduser())]
+        return [Download(f"weights of {self.model}", self._fetch, cached_snapshots(self.model))]
+
+    def _fetch(self) -> None:
+        expect_kind(whole_folder(self.model, self.revision, self.spec, self.what), self.kind, self.what)
 
     @abstractmethod
     def load(self, folder: Path) -> Any:

@@ -236,7 +236,7 @@ def through_mteb(split: Split, output: Path, steps: Steps) -> dict[str, PerQuery
                 show_progress_bar=False,
             )
             (file,) = Path(predictions).glob("*.json")
-            ranked = run_files.read(file).run(split.queries.ids, corpus)
+            ranked = run_files.read(file).run(split.queries, corpus)
         found[name] = evaluate(ranked, split.qrels, MEASURES)
         theirs = results.task_results[0].scores["test"][0]["ndcg_at_10"]
         ours = float(mean(found[name]["ndcg@10"]))

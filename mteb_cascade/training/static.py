@@ -45,7 +45,7 @@ def train_static(
         folder: Where the model goes: StaticEmbedding alone, compared by cosine.
         dim: Width of a vector.
         vocabulary: Entries of the tokenizer.
-        epochs: Passes over the pairs.
+        epochs: Passes over the pairs; 0 leaves the table random, the untrained baseline.
         batch_size: Pairs a step; the others' documents are the negatives.
         learning_rate: Peak of Adam's.
         temperature: What cosines are divided by.
@@ -94,6 +94,8 @@ def train_table(
     order = np.random.default_rng(seed)
     table = nn.EmbeddingBag(tokenizer.get_vocab_size(), dim, mode="mean")
     nn.init.normal_(table.weight)
+    if epochs == 0:
+        return table.weight.detach().numpy()
     queries = token_ids(tokenizer, [pair.query for pair in pairs])
     documents = token_ids(tokenizer, [pair.document for pair in pairs])
     rows = np.array([pair.row for pair in pairs])

@@ -21,6 +21,7 @@ from mteb_cascade.stages.load import problem
 RECIPES = {
     "static": "mteb_cascade.training.static:train_static",
     "interaction": "mteb_cascade.training.reranker:train_reranker",
+    "idf": "mteb_cascade.training.idf:train_idf",
 }
 """{recipe: function(collection, [base,] folder, *, ...)}; its keyword parameters are the keys of the table."""
 

@@ -19,20 +19,24 @@ def united(runs: Sequence[Run]) -> Run:
     return run.cut(int(run.lengths.max(initial=0)))
 
 
-def looked_up(run: Run, wanted: Run, missing: NDArray[np.float64]) -> NDArray[np.float64]:
+def looked_up(
+    run: Run, wanted: Run, missing: NDArray[np.float64], values: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
     """A run's score for other documents of the same queries.
 
     Args:
-        run: [Q, K]; cells of score -inf count as not there.
+        run: [Q, K].
         wanted: [Q, U], the documents asked for.
         missing: float64 [Q], what a document is worth that the run does not have.
+        values: [Q, K], looked up in place of the run's scores; a cell of -inf counts as not there.
 
     Returns:
         float64 [Q, U].
     """
     size = len(run.corpus) + 1
     offset = np.arange(len(run.docs), dtype=np.int64)[:, None] * size
-    keys, values = (offset + run.docs + 1).ravel(), run.scores.ravel().astype(np.float64)
+    values = (run.scores if values is None else values).ravel().astype(np.float64)
+    keys = (offset + run.docs + 1).ravel()
     keys, values = keys[values > -np.inf], values[values > -np.inf]
     found = np.repeat(missing[:, None], wanted.depth, axis=1)
     if not len(keys):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
+from registered_models import tiny_models
 from table_stage import TEXTS, Table
 
 from mteb_cascade.corpora.collection import Collection, Split
@@ -19,6 +22,9 @@ from mteb_cascade.stages.cascade import Cascade, Step
 from mteb_cascade.stages.cross_encoder import CrossEncoder
 from mteb_cascade.stages.hybrid import Hybrid, Member
 from mteb_cascade.stages.late_interaction import LateInteraction
+from mteb_cascade.stages.lucene import Lucene
+from mteb_cascade.stages.sparse import Sparse
+from mteb_cascade.stages.tfidf import TFIDF
 from mteb_cascade.values.qrels import Qrels
 
 IDS = ("d2", "d10", "d1", "D3", "é", "e\u0301", "z", "𝒶", "ﬁ", "a", "ß", "~", "0", "ÿ", "\ufffd")
@@ -47,27 +53,45 @@ def any_world() -> st.SearchStrategy[World]:
 
 @pytest.fixture(scope="session")
 def stage_of(
-    tiny_static: Path, tiny_bi_encoder: Path, tiny_cross_encoder: Path, tiny_late_interaction: Path
+    tiny_static: Path,
+    tiny_bi_encoder: Path,
+    tiny_cross_encoder: Path,
+    tiny_late_interaction: Path,
+    tiny_sparse: Path,
+    tiny_inference_free: Path,
 ) -> Callable[[str], Stage]:
     """A new stage of this name; hybrids have pools that some corpora fill and others do not."""
 
     def dense() -> Stage:
         return BiEncoder(model=str(tiny_static))
 
-    def hybrid() -> Stage:
-        return Hybrid(Member(BM25(), 1.0), Member(dense(), 0.25), pool=4)
+    def lucene() -> Stage:
+        pytest.importorskip("pyserini", reason="pyserini is not installed: pip install 'mteb-cascade[lucene]'")
+        return Lucene()
+
+    def hybrid(fusion: str = "linear") -> Stage:
+        return Hybrid(Member(BM25(), 1.0), Member(dense(), 0.25), pool=4, fusion=fusion)
 
     makers: dict[str, Callable[[], Stage]] = {
         "bm25": BM25,
+        "tfidf": TFIDF,
+        "lucene": lucene,
+        "sparse": lambda: Sparse(model=str(tiny_sparse), max_active_dims=2),
+        "inference-free": lambda: Sparse(model=str(tiny_inference_free), max_active_dims=20),
         "static": dense,
         "bi-encoder": lambda: BiEncoder(model=str(tiny_bi_encoder)),
         "late-interaction": lambda: LateInteraction(model=str(tiny_late_interaction)),
         "cross-encoder": lambda: CrossEncoder(model=str(tiny_cross_encoder)),
         "table": Table.coarse,
         "hybrid": hybrid,
+        **{f"hybrid by {fusion}": partial(hybrid, fusion) for fusion in ("min-max", "z-score", "dbsf", "rrf")},
         "hybrid of three": lambda: Hybrid(BM25(), dense(), Member(Table.coarse(), -0.5), pool=3),
         "cascade": lambda: Cascade(BM25(), Step(Table.coarse(), depth=3)),
         "cascade of three": lambda: Cascade(hybrid(), Step(Table.coarse(), 5, 0.5), Step(dense(), 2, -1.0)),
+        "hybrid with sparse": lambda: Hybrid(
+            TFIDF(), Sparse(model=str(tiny_inference_free), max_active_dims=20), pool=4
+        ),
+        "cascade with sparse": lambda: Cascade(TFIDF(), Step(Sparse(model=str(tiny_sparse)), 3, 0.5)),
         "nested cascade": lambda: Cascade(
             Cascade(dense(), Step(Table.coarse(), 4)), Step(Cascade(BM25(), Step(Table.coarse(), 2)), 3, 0.25)
         ),
@@ -89,3 +113,23 @@ def tiny_collection() -> Collection:
     corpus = Corpus.of(["a", "b", "c"], ["red fox", "blue whale", "red whale"])
     queries = Queries(("q1", "q2"), ("red fox", "whale"))
     return Collection("tiny", corpus, {"test": Split(queries, Qrels({"q1": {"a": 1}, "q2": {"b": 1}}))})
+
+
+@pytest.fixture(scope="module")
+def mteb_registry(
+    tiny_bi_encoder: Path,
+    tiny_static: Path,
+    tiny_sparse: Path,
+    tiny_cross_encoder: Path,
+    tiny_late_interaction: Path,
+) -> Iterator[dict[str, Any]]:
+    """mteb's registry with tiny models in it, put back after the tests of a file."""
+    folders = {
+        "bi_encoder": tiny_bi_encoder,
+        "static": tiny_static,
+        "sparse": tiny_sparse,
+        "cross_encoder": tiny_cross_encoder,
+        "late_interaction": tiny_late_interaction,
+    }
+    with tiny_models(folders) as registry:
+        yield registry

@@ -12,6 +12,7 @@ from table_stage import TEXTS
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
+from mteb_cascade.spec import Spec
 from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.cross_encoder import CrossEncoder, head_layers
 from mteb_cascade.stages.late_interaction import LateInteraction
@@ -85,6 +86,25 @@ def test_max_length_cuts_texts(tiny_bi_encoder: Path) -> None:
     stage = BiEncoder(model=str(tiny_bi_encoder), max_length=4)
     np.testing.assert_allclose(stage.encode_documents([long]), stage.encode_documents([short]), rtol=1e-5)
     assert not np.allclose(*BiEncoder(model=str(tiny_bi_encoder)).encode_documents([long, short]), atol=1e-3)
+
+
+def test_an_untrained_base_is_known_as_one(
+    tiny_bert: Path, tiny_bi_encoder: Path, tiny_static: Path, tiny_cross_encoder: Path, tmp_path: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    assert BiEncoder(model=str(tiny_bert)).untrained
+    assert not BiEncoder(model=str(tiny_bi_encoder)).untrained
+    assert not BiEncoder(model=str(tiny_static)).untrained
+    assert not CrossEncoder(model=str(tiny_cross_encoder)).untrained
+    assert not BiEncoder(model="/nowhere/at/all").untrained
+    for epochs, untrained in ((0, True), (3, False)):
+        spec = Spec(tmp_path / "mine.toml", "local/mine", "bi-encoder", training={"recipe": "static", "epochs": epochs})
+        assert BiEncoder(model=str(tiny_static), spec=spec).untrained is untrained
+    # It scores as sentence-transformers has it: the mean of the tokens.
+    network = SentenceTransformer(str(tiny_bert), device="cpu")
+    expected = network.similarity(network.encode(list(QUERIES.texts)), network.encode(list(TEXTS)))
+    np.testing.assert_allclose(BiEncoder(model=str(tiny_bert)).score(QUERIES, ALL), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_cross_encoder_gives_raw_logits(tiny_cross_encoder: Path) -> None:

@@ -19,26 +19,47 @@ from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.run_file import RunFile
 from mteb_cascade.values.run import PAD, Run
 
-POINTWISE = ("bm25", "static", "bi-encoder", "late-interaction", "cross-encoder", "table")
+WITH_EVIDENCE = ("bm25", "tfidf", "lucene", "sparse", "inference-free")
+"""Stages that return nothing that scores 0."""
+
+POINTWISE = (*WITH_EVIDENCE, "static", "bi-encoder", "late-interaction", "cross-encoder", "table")
 COMPOSED = (
     "hybrid",
     "hybrid of three",
+    "hybrid by min-max",
+    "hybrid by z-score",
+    "hybrid by dbsf",
+    "hybrid by rrf",
     "cascade",
     "cascade of three",
     "nested cascade",
     "hybrid of cascades",
     "cascade of models",
+    "hybrid with sparse",
+    "cascade with sparse",
 )
 every_stage = pytest.mark.parametrize("name", POINTWISE + COMPOSED)
 pointwise_stage = pytest.mark.parametrize("name", POINTWISE)
+pointwise_score = pytest.mark.parametrize("name", (*POINTWISE, "hybrid", "hybrid of three"))
+"""A linear hybrid's scores depend on their pairs alone; what it retrieves depends on its members' pools."""
 
-NETWORKS = ("bi-encoder", "late-interaction", "cross-encoder", "cascade of models")
+NETWORKS = (
+    "lucene",
+    "sparse",
+    "inference-free",
+    "bi-encoder",
+    "late-interaction",
+    "cross-encoder",
+    "cascade of models",
+    "hybrid with sparse",
+    "cascade with sparse",
+)
 
 StageOf = Callable[[str], Stage]
 
 
 def examples(name: str) -> settings:
-    """Fewer where a network has to run."""
+    """Fewer where a network has to run, or an index is written to disk."""
     return settings(max_examples=6 if name in NETWORKS else 25)
 
 
@@ -106,7 +127,7 @@ def test_retrieval_is_the_sorted_full_ranking(name: str, stage_of: StageOf, any_
         run = stage.retrieve(world.queries, k)
         ids = world.corpus.ids.to_pylist()
         for row in range(len(world.queries)):
-            evidence = 0 if name == "bm25" else -np.inf
+            evidence = 0 if name in WITH_EVIDENCE else -np.inf
             scored = {doc: score for doc, score in zip(ids, scores[row], strict=True) if score > evidence}
             expected = sorted(scored, key=lambda doc: (scored[doc], doc), reverse=True)[:k]
             assert run.ids(row) == expected
@@ -115,11 +136,12 @@ def test_retrieval_is_the_sorted_full_ranking(name: str, stage_of: StageOf, any_
     check()
 
 
-@pointwise_stage
+@pointwise_score
 def test_restricted_to_candidates_equals_the_full_ranking_filtered(
     name: str, stage_of: StageOf, any_world: Any
 ) -> None:
     warm = stage_of(name)
+    assert warm.pointwise
 
     @examples(name)
     @given(any_world, st.data())
@@ -132,7 +154,7 @@ def test_restricted_to_candidates_equals_the_full_ranking_filtered(
             row[: len(some)] = some
         candidates = Run(world.queries.ids, world.corpus, docs, np.zeros(docs.shape, np.float32))
         # A stage that has seen nothing else encodes only these candidates, in other batches.
-        restricted = stage_of(name) if name in ("bm25", "static", "table") else warm
+        restricted = stage_of(name) if name in ("bm25", "tfidf", "static", "table") else warm
         scores = restricted.score(world.queries, candidates)
         assert scores.dtype == np.float32
         assert (scores[docs == PAD] == -np.inf).all()

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from table_stage import Table
 
+from mteb_cascade.corpora.candidate_sets import Provenance
 from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.corpora.run_files import write
 from mteb_cascade.errors import InputError
+from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
 from mteb_cascade.stages.run_file import RunFile
 from mteb_cascade.values.run import Run
 
 CORPUS = Corpus.of(["a", "b", "c", "d"], ["red fox", "blue whale", "red whale", "green tree"])
 QUERIES = Queries(("q", "p"), ("red fox", "blue whale"))
+
+# "p" has no line in most files here, which is warned of; test_run_files.py holds that it is.
+pytestmark = pytest.mark.filterwarnings("ignore:.*queries are not in it")
 
 
 @pytest.fixture
@@ -67,3 +74,95 @@ def test_a_missing_file_is_named_before_any_work(tmp_path: Path) -> None:
 def test_pointwise_only_where_the_user_says_so(tmp_path: Path) -> None:
     assert not RunFile(file="x").pointwise
     assert RunFile(file="x", pointwise=True).pointwise
+
+
+def candidates_of_bm25(folder: Path, depth: int) -> RunFile:
+    """What BM25 retrieves at this depth, read back from a candidate set."""
+    first = BM25()
+    first.index(CORPUS)
+    known = {"stage": first.identified(), "task": "Toy", "split": "test", "versions": {}}
+    made = Provenance.of(CORPUS, QUERIES, depth=depth, **known)
+    write(first.retrieve(QUERIES, depth), folder / "set.parquet", made=made)
+    stage = RunFile(file=str(folder / "set.parquet"))
+    stage.index(CORPUS)
+    return stage
+
+
+def test_a_candidate_set_retrieves_what_its_maker_did(tmp_path: Path) -> None:
+    first = BM25()
+    first.index(CORPUS)
+    assert candidates_of_bm25(tmp_path, 3).search(QUERIES, top_k=3) == first.search(QUERIES, top_k=3)
+
+
+def test_asking_for_more_than_a_candidate_set_holds_is_said(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    stage = candidates_of_bm25(tmp_path, 1)
+    first = Table(scores={"red fox": {"red whale": 2.0, "red fox": 1.0}, "blue whale": {}})
+    later = Cascade(first, Step(stage, depth=2))
+    later.index(CORPUS)
+    stage.retrieve(QUERIES, 1)
+    assert not recwarn
+    message = r"set.parquet: holds the first 1 candidates of a query; 2 were asked for, and what lies deeper is not in"
+    for ask in (
+        lambda: stage.retrieve(QUERIES, 2),
+        lambda: Cascade(stage, Step(first, depth=2)).retrieve(QUERIES, 1),
+        lambda: later.retrieve(QUERIES, 1),
+    ):
+        with pytest.warns(UserWarning, match=message):
+            ask()
+
+
+def test_a_set_that_holds_the_whole_corpus_is_never_too_shallow(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    candidates_of_bm25(tmp_path, len(CORPUS)).retrieve(QUERIES, 1000)
+    assert not recwarn
+
+
+def test_a_candidate_set_refuses_another_corpus_as_first_stage_and_as_step(tmp_path: Path) -> None:
+    stage = candidates_of_bm25(tmp_path, 2)
+    other = Corpus.of(["a", "b"], ["red fox", "blue whale"])
+    stage.index(other)
+    with pytest.raises(InputError, match=r"set.parquet: was made for another corpus: Toy with 4 documents"):
+        stage.retrieve(QUERIES, 2)
+    cascade = Cascade(BM25(), Step(stage, depth=2))
+    cascade.index(other)
+    with pytest.raises(InputError, match="was made for another corpus"):
+        cascade.retrieve(QUERIES, 2)
+
+
+def test_a_prediction_folder_answers_by_task_subset_and_split(tmp_path: Path) -> None:
+    lists = {"en": {"test": {"q": {"a": 1.0}, "p": {}}, "dev": {"q": {"b": 1.0}}}, "de": {"test": {"q": {"c": 1.0}}}}
+    (tmp_path / "One_predictions.json").write_text(json.dumps({"mteb_model_meta": {}, **lists}))
+    (tmp_path / "Two_predictions.json").write_text('{"mteb_model_meta": {}, "x": {"y": {"q": {"d": 1}}}}')
+    stage = RunFile(file=str(tmp_path))
+    stage.index(CORPUS)
+
+    def first(task: str | None, **context: str) -> list[str]:
+        return stage.retrieve(QUERIES.within(task=task, **context), 1).ids(0)
+
+    assert first("One", hf_subset="en", hf_split="test") == ["a"]
+    assert first("One", hf_subset="en", hf_split="dev") == ["b"]
+    assert first("One", hf_subset="de", hf_split="test") == ["c"]
+    assert first("Two") == ["d"]
+    with pytest.raises(InputError, match=r"holds no predictions of task 'Tow'. It has: One, Two. Did you mean 'Two'?"):
+        first("Tow")
+    with pytest.raises(InputError, match=r"of one task only: name its file. It has: One, Two"):
+        first(None)
+
+
+def test_every_file_of_a_prediction_folder_is_in_the_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "One_predictions.json").write_text('{"mteb_model_meta": {}}')
+    (tmp_path / "notes.txt").write_text("one")
+    stage = RunFile(file=str(tmp_path))
+    before = stage.fingerprint
+    (tmp_path / "notes.txt").write_text("two")
+    assert stage.fingerprint == before
+    (tmp_path / "Two_predictions.json").write_text('{"mteb_model_meta": {}}')
+    with_two = stage.fingerprint
+    (tmp_path / "Two_predictions.json").write_text('{"mteb_model_meta": {"x": 1}}')
+    assert len({before, with_two, stage.fingerprint}) == 3
+
+
+def test_a_folder_without_predictions_is_named_before_any_work(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no <Task>_predictions.json; expected a folder that `mteb run"):
+        RunFile(file=str(tmp_path)).prepare()

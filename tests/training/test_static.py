@@ -36,6 +36,13 @@ def toy():
     )
 
 
+def test_no_epochs_leave_the_table_random(tmp_path):
+    train_static(toy(), tmp_path / "bi", dim=64, vocabulary=200, epochs=0)
+    weights = SentenceTransformer(str(tmp_path / "bi"), device="cpu")[0].embedding.weight
+    assert abs(weights.mean().item()) < 0.05
+    assert weights.std().item() == pytest.approx(1, abs=0.05)
+
+
 SMALL = {"dim": 16, "vocabulary": 200, "epochs": 8, "batch_size": 32}
 
 

@@ -1,0 +1,196 @@
+"""Learned sparse retrieval: a weight for each of many vocabulary entries, compared by inner product (SPLADE)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import xxhash
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.errors import InputError
+from mteb_cascade.spec import shown
+from mteb_cascade.stages.base import cells, scattered, stacked
+from mteb_cascade.stages.exact import best
+from mteb_cascade.stages.inner_products import inner_products
+from mteb_cascade.stages.model_stage import EncoderStage
+from mteb_cascade.values.run import PAD, Run
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+    from sentence_transformers import SparseEncoder
+
+QUERY_BLOCK, DOCUMENT_BLOCK = 1_024, 16_384
+
+ENCODED_AT_ONCE = 4_096
+"""Documents whose vectors come from the network in one piece."""
+
+FULL_PIECE = 65_536
+"""Rows from which on pieces are no longer joined."""
+
+
+class SparseVectors:
+    """Sparse vectors of a corpus; each distinct text is encoded once, when it is first asked for.
+
+    What is held grows with the entries that are not 0. Equal texts share a vector, so they tie exactly.
+
+    Args:
+        corpus: N documents.
+    """
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.place = np.full(len(corpus), -1, np.int64)
+        self.pieces: list[csr_matrix] = []
+
+    @cached_property
+    def first_alike(self) -> NDArray[np.int64]:
+        """int64 [N], for each row the first row with the same text."""
+        texts = self.corpus.texts.cast(pa.large_binary())
+        hashes = np.fromiter((xxhash.xxh3_64_intdigest(text.as_py()) for text in texts), np.uint64, len(texts))
+        _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
+        return np.asarray(first[group], np.int64)
+
+    def at(self, rows: NDArray[np.integer], encode: Callable[[list[str]], csr_matrix]) -> csr_matrix:
+        """float32 [len(rows), V]; what is missing is encoded by `encode(texts)`. At least one row."""
+        first = self.first_alike[rows]
+        missing = np.unique(first[self.place[first] < 0])
+        for start in range(0, len(missing), ENCODED_AT_ONCE):
+            part = missing[start : start + ENCODED_AT_ONCE]
+            known = sum(piece.shape[0] for piece in self.pieces)
+            self._add(encode(self.corpus.texts_at(part)))
+            self.place[part] = known + np.arange(len(part))
+        return self._taken(self.place[first])
+
+    def _add(self, piece: csr_matrix) -> None:
+        from scipy.sparse import vstack
+
+        while self.pieces and self.pieces[-1].shape[0] <= min(piece.shape[0], FULL_PIECE):
+            piece = vstack([self.pieces.pop(), piece], format="csr")
+        self.pieces.append(piece)
+
+    def _taken(self, places: NDArray[np.int64]) -> csr_matrix:
+        """The vectors at these places, counted over all pieces."""
+        from scipy.sparse import vstack
+
+        ends = np.cumsum([piece.shape[0] for piece in self.pieces])
+        of = np.searchsorted(ends, places, side="right")
+        order = np.argsort(of, kind="stable")
+        taken = []
+        for number in np.unique(of):
+            inside = places[order[of[order] == number]]
+            taken.append(self.pieces[number][inside - (ends[number] - self.pieces[number].shape[0])])
+        return taken[0] if len(taken) == 1 else vstack(taken, format="csr")[np.argsort(order)]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Sparse(EncoderStage):
+    """Any sentence-transformers SparseEncoder: SPLADE, and those that look query weights up ("inference-free").
+
+    Compared by inner product or cosine, as the model was trained. A document that shares no dimension with the query
+    scores 0 and is not returned: there is no evidence for it. Scores are summed in float64 and kept as float32, so they
+    depend on the two vectors alone; a vector itself depends on the batch that it was encoded in by float32's rounding,
+    as any network's does.
+
+    Args:
+        max_active_dims: Entries kept of a vector, the largest; None takes the model's own limit.
+    """
+
+    kind: ClassVar[str] = "sparse"
+
+    max_active_dims: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_active_dims is not None and self.max_active_dims < 1:
+            raise InputError(f"max_active_dims: expected at least 1, got {self.max_active_dims}")
+        self._vectors: SparseVectors | None = None
+
+    def load(self, folder: Path) -> SparseEncoder:
+        """The SparseEncoder in this folder.
+
+        Raises:
+            InputError: It compares by a distance, by which documents that share nothing differ too.
+        """
+        from sentence_transformers import SparseEncoder
+
+        network = SparseEncoder(str(folder), max_active_dims=self.max_active_dims, **self.loading())
+        if self.max_length is not None:
+            network.max_seq_length = self.max_length
+        if network.similarity_fn_name not in ("dot", "cosine"):
+            raise InputError(
+                f"{self.what}: {shown(folder)} compares by {network.similarity_fn_name} distance; "
+                "sparse retrieval takes models that compare by dot or cosine"
+            )
+        return network
+
+    def encode_queries(self, texts: list[str]) -> csr_matrix:
+        """float32 [len(texts), V]."""
+        return self._rows(self.network.encode_query(texts, **self._encoding(texts, self.query_prompt)))
+
+    def encode_documents(self, texts: list[str]) -> csr_matrix:
+        """float32 [len(texts), V]."""
+        return self._rows(self.network.encode_document(texts, **self._encoding(texts, self.document_prompt)))
+
+    def _encoding(self, texts: list[str], prompt: str | None) -> dict[str, Any]:
+        return {**self.encoding(texts, prompt), "convert_to_sparse_tensor": True, "save_to_cpu": True}
+
+    def _rows(self, vectors: Any) -> csr_matrix:
+        """A sparse tensor as rows in ascending order, of length 1 where the model compares by cosine."""
+        from scipy.sparse import csr_matrix
+        from sklearn.preprocessing import normalize
+
+        vectors = vectors.coalesce()
+        values = vectors.values().float().numpy()
+        rows = csr_matrix((values, tuple(vectors.indices().numpy())), shape=tuple(vectors.shape))
+        if self.network.similarity_fn_name == "cosine":
+            rows = normalize(rows.astype(np.float64)).astype(np.float32)
+        return rows
+
+    def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> csr_matrix:
+        with self._lock:
+            if self._vectors is None or self._vectors.corpus.digest != corpus.digest:
+                self._vectors = SparseVectors(corpus)
+            return self._vectors.at(rows, self.encode_documents)
+
+    def retrieve(self, queries: Queries, k: int) -> Run:
+        """The k best documents that share a dimension with the query, by exact search in blocks."""
+        corpus = self.corpus
+        if not len(queries):
+            return Run.empty((), corpus)
+        vectors = self.encode_queries(list(queries.texts))
+        runs = []
+        for start in range(0, len(queries), QUERY_BLOCK):
+            part = slice(start, start + QUERY_BLOCK)
+            runs.append(best(queries.ids[part], corpus, self._blocks(corpus, vectors[part]), k))
+        return stacked(runs, queries, corpus)
+
+    def _blocks(self, corpus: Corpus, vectors: csr_matrix) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        for first in range(0, len(corpus), DOCUMENT_BLOCK):
+            rows = np.arange(first, min(first + DOCUMENT_BLOCK, len(corpus)))
+            scores = inner_products(vectors, self._documents(corpus, rows))
+            scores[scores <= 0] = -np.inf
+            yield first, scores
+
+    def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """Similarity of every candidate, 0 where nothing is shared; encodes only documents not encoded yet."""
+        rows, columns = cells(candidates)
+        if not len(rows):
+            return scattered(candidates, ())
+        vectors = self.encode_queries(list(queries.texts))
+        wanted, place = np.unique(candidates.docs[rows, columns], return_inverse=True)
+        documents = self._documents(candidates.corpus, wanted)
+        scores = np.full(candidates.docs.shape, -np.inf, np.float32)
+        starts = np.searchsorted(rows, np.arange(len(queries) + 1))
+        for row, docs in enumerate(candidates.docs):
+            found = docs != PAD
+            if found.any():
+                inside = place[starts[row] : starts[row + 1]]
+                scores[row, found] = inner_products(vectors[row], documents[inside])[0]
+        return scores
