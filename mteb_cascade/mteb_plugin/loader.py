@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.load import load
+
+Result = TypeVar("Result")
 
 
 def loaded(name: str, revision: str | None = None, device: str | None = None, **overrides: Any) -> Stage:
@@ -30,7 +34,22 @@ def loaded(name: str, revision: str | None = None, device: str | None = None, **
         stage.prepare()
     except InputError as error:
         end(error)
+    for name in ("index", "search"):
+        setattr(stage, name, ended(getattr(stage, name)))
     return stage
+
+
+def ended(method: Callable[..., Result]) -> Callable[..., Result]:
+    """The method, with an InputError of it said as `end` says it: mteb itself would show a traceback."""
+
+    @wraps(method)
+    def call(*given: Any, **named: Any) -> Result:
+        try:
+            return method(*given, **named)
+        except InputError as error:
+            end(error)
+
+    return call
 
 
 def overridden(stage: Stage, **overrides: Any) -> Stage:

@@ -9,6 +9,8 @@ from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
 from mteb_cascade.corpora.collection import Collection
+from mteb_cascade.errors import InputError
+from mteb_cascade.mteb_plugin.loader import end
 
 
 class CollectionTask(AbsTaskRetrieval):
@@ -17,7 +19,10 @@ class CollectionTask(AbsTaskRetrieval):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # The revision is a digest of the text, so it is known only where the text has been read.
-        dataset = {**self.metadata.dataset, "revision": self.collection().revision}
+        try:
+            dataset = {**self.metadata.dataset, "revision": self.collection().revision}
+        except InputError as error:
+            end(error)
         self.metadata = self.metadata.model_copy(update={"dataset": dataset})
 
     def collection(self) -> Collection:

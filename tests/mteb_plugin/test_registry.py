@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 import mteb_cascade
+from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.mteb_plugin.registry import register
 from mteb_cascade.stages.base import Stage
@@ -214,6 +216,22 @@ def test_under_mtebs_command_a_mistake_is_one_line_and_exit_code_2(mteb, written
         mteb.get_model("our-broken")
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("models/our-broken.toml: kind: unknown kind 'bm52'")
+
+
+def test_under_mtebs_command_a_mistake_found_while_searching_is_one_line_too(mteb, written, monkeypatch, capsys):
+    Path("models/torn.trec").write_text("q1 Q0 d1\n")
+    written("our-run", 'kind = "run"\nfile = "torn.trec"\n')
+    model = mteb.get_model("our-run")
+    model.index(Corpus.of(["d1"], ["text"]))
+    queries = Queries(("q1",), ("text",))
+    with pytest.raises(InputError, match=r"torn.trec: line 1: expected"):
+        model.search(queries, top_k=10)
+    monkeypatch.setattr(sys, "argv", ["/bin/mteb"])
+    with pytest.raises(SystemExit) as ended:
+        model.search(queries, top_k=10)
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "torn.trec: line 1: expected" in said and said.count("\n") == 1
 
 
 def test_every_stage_is_a_search_model_and_no_cross_encoder(mteb):
