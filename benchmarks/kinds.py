@@ -43,21 +43,45 @@ MADE = {
     "mteb-bm25s": 'kind = "mteb"\nmodel = "mteb/baseline-bm25s"\n',
     "candidates": 'kind = "run"\nfile = "candidates.parquet"\n',
     "predictions": 'kind = "run"\nfile = "predictions"\n',
+    "minilm-tokens": 'kind = "late-interaction"\ndtype = "bfloat16"\n',
     "reranked": 'kind = "cascade"\n[[stage]]\nmodel = "our-bm25"\n[[stage]]\nmodel = "our-reranker"\ndepth = 100\n',
+    "maxsim": 'kind = "cascade"\n[[stage]]\nmodel = "our-bm25"\n[[stage]]\nmodel = "minilm-tokens"\ndepth = 100\n',
 }
 """Specs beside those of models/."""
 
-RETRIEVING = (
-    *("our-untrained", "our-tfidf", "our-sparse", "our-bm25", "our-lucene", "mteb-bm25s", "our-biencoder", "minilm"),
-    *("our-hybrid", "rrf", "candidates", "predictions", "our-cascade"),
-)
-RERANKING = ("our-bm25", "reranked")
+RETRIEVING = {
+    "our-untrained": "bi-encoder (untrained): random token vectors",
+    "our-tfidf": "tfidf, the weak baseline",
+    "our-sparse": "sparse: idf weights of our tokenizer's subwords, dot product",
+    "our-bm25": "bm25",
+    "our-lucene": "lucene, the same parameters",
+    "mteb-bm25s": "mteb: mteb/baseline-bm25s",
+    "our-biencoder": "bi-encoder, trained from scratch",
+    "minilm": "bi-encoder: all-MiniLM-L6-v2, bfloat16",
+    "our-hybrid": "hybrid, linear: our-bm25 + our-biencoder",
+    "rrf": "hybrid, rrf: the same two",
+    "candidates": "run: our-bm25's candidate set",
+    "predictions": "run: mteb's predictions of our-bm25",
+    "our-cascade": "cascade: our-hybrid, our-reranker",
+}
+RERANKING = {
+    "our-bm25": "bm25, the first stage",
+    "reranked": "cross-encoder: our-reranker, depth 100",
+    "maxsim": "late-interaction: all-MiniLM-L6-v2's token vectors, not trained for it, depth 100",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="a BEIR folder; PythonDocs without")
-    parser.add_argument("--only", nargs="+", default=RETRIEVING, help="of the kinds that retrieve, these models")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=list(RETRIEVING),
+        choices=RETRIEVING,
+        metavar="NAME",
+        help="of the kinds that retrieve, these models",
+    )
     parser.add_argument("-o", "--output", type=Path, help="JSON with the figures")
     given = parser.parse_args()
     collection = load_collection(given.folder or "PythonDocs")
@@ -71,8 +95,8 @@ def main() -> None:
         call(workplace, "mteb", "run", "-m", "our-bm25", "-t", task, "--prediction-folder", "models/predictions")
         rows = {name: scores(workplace, name, task) for name in given.only if usable(name)}
         few = {name: scores(workplace, name, "twenty") for name in RERANKING}
-    show(f"{task}, {len(collection.split('test').queries):,} queries", rows)
-    show(f"{task}, 20 queries x 100 candidates", few)
+    show(f"{len(collection.split('test').queries):,} queries", rows, RETRIEVING)
+    show("20 queries, 100 candidates", few, RERANKING)
     if given.output:
         result = {"task": task, "note": collection.note, "scores": rows, "twenty_queries": few}
         given.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -86,9 +110,18 @@ def furnish(workplace: Path, folder: Path | None) -> None:
         (models / path.name).symlink_to(path)
     for name, text in MADE.items():
         (models / f"{name}.toml").write_text(text, encoding="utf-8")
+    token_encoder(models / "minilm-tokens")
     (workplace / "datasets").mkdir()
     if folder:
         (workplace / "datasets" / folder.resolve().name).symlink_to(folder.resolve())
+
+
+def token_encoder(folder: Path) -> None:
+    """MiniLM's token vectors as they are, for late interaction: nothing was trained for it."""
+    from sentence_transformers import MultiVectorEncoder
+
+    made = MultiVectorEncoder(str(MINILM), device="cpu")  # brings a random projection, which is left out
+    MultiVectorEncoder(modules=[made[0], *list(made)[2:]], device="cpu").save(str(folder))
 
 
 def write_beir(collection: Collection, folder: Path, queries: int) -> None:
@@ -133,11 +166,11 @@ def scores(workplace: Path, name: str, task: str) -> dict[str, float]:
     return {measure: found[key] for measure, key in MEASURES.items()}
 
 
-def show(title: str, rows: dict[str, dict[str, float]]) -> None:
+def show(title: str, rows: dict[str, dict[str, float]], described: dict[str, str]) -> None:
     """A table in Markdown."""
-    print(f"\n{title}\n\n| | {' | '.join(MEASURES)} |\n|---{'|---:' * len(MEASURES)}|")
+    print(f"\n| {title} | {' | '.join(MEASURES)} |\n|---{'|---:' * len(MEASURES)}|")
     for name, found in rows.items():
-        print(f"| {name} | {' | '.join(figure(found[measure]) for measure in MEASURES)} |")
+        print(f"| `{name}`: {described[name]} | {' | '.join(figure(found[one]) for one in MEASURES)} |")
 
 
 if __name__ == "__main__":

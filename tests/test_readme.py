@@ -52,7 +52,9 @@ def edit(path: Path, changes: dict[str, str]) -> None:
 def test_the_commands_run(workplace: Path) -> None:
     ran = []
     for command in commands():
-        program, *arguments = command.split()
+        words = command.split()
+        settings = dict(word.split("=") for word in words if word.startswith("MTEB_CASCADE_"))
+        program, *arguments = words[len(settings) :]
         if program == "make":
             assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
             continue
@@ -61,7 +63,7 @@ def test_the_commands_run(workplace: Path) -> None:
             cwd=workplace,
             capture_output=True,
             text=True,
-            env=os.environ | {"COLUMNS": "80"},
+            env=os.environ | {"COLUMNS": "80"} | settings,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         ran.append(command)
@@ -82,6 +84,12 @@ def test_the_python_blocks_run(workplace: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def between(name: str) -> str:
+    """What stands between two comments of the README."""
+    (found,) = re.findall(rf"<!-- {name} -->\n(.*?)<!-- end of {name} -->", README, re.DOTALL)
+    return found
+
+
 def test_the_toml_is_the_demo_s_cascade() -> None:
     """What the demo chose where the README's figures were made; elsewhere it may choose otherwise."""
     chosen = json.loads((ROOT / "results/reference/demo.json").read_text(encoding="utf-8"))["chosen_on_dev"]
@@ -95,9 +103,25 @@ def test_the_toml_is_the_demo_s_cascade() -> None:
 
 def test_the_table_is_the_demo_s() -> None:
     result = json.loads((ROOT / "results/reference/demo.json").read_text(encoding="utf-8"))
+    table = between("demo table")
     for name, scores in result["scores"].items():
-        (row,) = re.findall(rf"^\| {name} \|(.*)\|$", README, re.MULTILINE)
+        (row,) = re.findall(rf"^\| {name} \|(.*)\|$", table, re.MULTILINE)
         shown = [cell.strip().strip("*") for cell in row.split("|")]
         assert shown == [figure(scores[m]) for m in ("success@1", "recall@1", "recall@10", "recall@100", "ndcg@10")]
     assert result["note"] in README
     assert f"{result['queries']:,} test queries" in README
+
+
+def test_the_table_of_kinds_is_what_was_measured() -> None:
+    result = json.loads((ROOT / "results/reference/kinds.json").read_text(encoding="utf-8"))
+    tables = between("kinds table").strip().split("\n\n")
+    for table, measured in zip(tables, (result["scores"], result["twenty_queries"]), strict=True):
+        rows = re.findall(r"^\| `([\w-]+)`: .*? \|((?: \S+ \|){5})$", table, re.MULTILINE)
+        shown = {name: [cell.strip() for cell in cells.strip(" |").split("|")] for name, cells in rows}
+        assert shown == {name: [figure(value) for value in found.values()] for name, found in measured.items()}
+
+
+def test_every_kind_has_a_row() -> None:
+    from mteb_cascade.stages.load import KINDS
+
+    assert set(re.findall(r"^\| `([\w-]+)` \|", README, re.MULTILINE)) == set(KINDS)
