@@ -60,7 +60,7 @@ def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -
         splits[path.stem] = Split(
             Queries(kept, tuple(text_of[query] for query in kept)), Qrels(grades, relevance_level)
         )
-    return Collection(folder.resolve().name, corpus, splits, revision=corpus.digest)
+    return Collection(folder.absolute().name, corpus, splits, revision=corpus.digest)
 
 
 def one_file(folder: Path, name: str) -> Path:

@@ -58,6 +58,7 @@ class Collection:
         subset: mteb's hf_subset: a multilingual task is one collection a language.
         task: Name of its task, where that is not the collection's own.
         task_metadata: mteb's, of a task of mteb: models choose prompts by it.
+        main_split: The split that is meant where none is named.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Collection:
     subset: str = "default"
     task: str = ""
     task_metadata: Any = None
+    main_split: str = ""
 
     @property
     def title(self) -> str:
@@ -77,7 +79,9 @@ class Collection:
 
     @property
     def default_split(self) -> str:
-        """`test` where there is one; else the first besides train and dev; else the first."""
+        """The main split; else `test` where there is one; else the first besides train and dev; else the first."""
+        if self.main_split:
+            return self.main_split
         held = [name for name in self.splits if name not in ("train", "dev")] or list(self.splits)
         return "test" if "test" in held else held[0]
 

@@ -80,5 +80,10 @@ def folder(path: Path, relevance_level: int | None, allow_empty: bool) -> Collec
     if not (path / FILE).is_file():
         return collection
     entry = TaskEntry.of(path)
-    collection = replace(collection, name=entry.name, ignore_identical_ids=entry.ignore_identical_ids)
-    return collection.at_level(relevance_level or entry.relevance_level)
+    described = replace(
+        collection,
+        name=entry.name,
+        main_split="test" if "test" in entry.splits else entry.splits[0],
+        ignore_identical_ids=entry.ignore_identical_ids,
+    )
+    return described.at_level(relevance_level or entry.relevance_level)

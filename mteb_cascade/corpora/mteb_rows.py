@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.values.run import Run
 
 
 def corpus_of(given: Corpus | Any) -> Corpus:
@@ -44,3 +47,13 @@ def spoken(text: str | Sequence[Any]) -> str:
     if isinstance(text, str):
         return text
     return "; ".join(turn if isinstance(turn, str) else f"{turn['role']}: {turn['content']}" for turn in text)
+
+
+def run_of(found: Mapping[str, Mapping[str, float]], query_ids: Sequence[str], corpus: Corpus) -> Run:
+    """What a search model of mteb returned, {query: {document: score}}, as a run."""
+    lists = [found.get(query, {}) for query in query_ids]
+    docs = corpus.rows_of_lists([list(scored) for scored in lists])
+    scores = np.full(docs.shape, -np.inf, np.float32)
+    for row, scored in enumerate(lists):
+        scores[row, : len(scored)] = list(scored.values())
+    return Run.ranked(query_ids, corpus, docs, scores)

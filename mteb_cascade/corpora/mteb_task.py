@@ -9,7 +9,7 @@ import numpy as np
 
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
-from mteb_cascade.corpora.relevance_level import relevance_level as known_level
+from mteb_cascade.corpora.relevance_level import level_of
 from mteb_cascade.errors import InputError, suggestion
 from mteb_cascade.values.qrels import Qrels
 
@@ -96,7 +96,7 @@ def collection_of(task: Any, split: str, *, subset: str = "default", relevance_l
         raise InputError(f"{name} has no split '{split}'. {suggestion(split, task.dataset[subset])}")
     data = task.dataset[subset][split]
     grades = {query: {doc: int(grade) for doc, grade in docs.items()} for query, docs in data["relevant_docs"].items()}
-    level = known_level(name, split) if relevance_level is None else relevance_level
+    level = level_of(task, split) if relevance_level is None else relevance_level
     part = Split(queries_of(data["queries"]), Qrels(grades, level), candidates=data["top_ranked"] or None)
     judged = np.flatnonzero([bool(grades.get(query)) for query in part.queries.ids])
     return Collection(

@@ -53,12 +53,17 @@ def read(path: Path, subset: str | None = None, split: str | None = None) -> Ran
 def prediction_file(folder: Path, task: str | None) -> Path:
     """A task's file in a folder that `mteb run --prediction-folder` wrote; without a task, the only one there is.
 
+    A task and its cascade task have the same queries and documents: the file of either serves the other.
+
     Raises:
         InputError: The folder has none of that task; says which it has.
     """
     tasks = [path.name.removesuffix(PREDICTIONS) for path in prediction_files(folder)]
     if task is None and len(tasks) == 1:
         (task,) = tasks
+    if task is not None and task not in tasks:
+        twin = task.removesuffix("Cascade") if task.endswith("Cascade") else f"{task}Cascade"
+        task = twin if twin in tasks else task
     if task not in tasks:
         asked = f"of task '{task}'" if task else "of one task only: name its file"
         raise InputError(f"{folder}: holds no predictions {asked}. {suggestion(task or '', tasks, 'It has')}")

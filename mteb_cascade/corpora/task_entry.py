@@ -69,6 +69,7 @@ class TaskEntry:
             ]
             if not NAME.fullmatch(facts["name"]) or "/" in facts["name"]:
                 mistakes.append(f"name: expected letters, digits and . _ + -, got '{facts['name']}'; write one there")
+            mistakes += [f"{key}: expected one or more" for key in ("splits", "languages") if not facts[key]]
             if facts["relevance_level"] < 1:
                 mistakes.append(f"relevance_level: expected at least 1, got {facts['relevance_level']}")
         if mistakes:

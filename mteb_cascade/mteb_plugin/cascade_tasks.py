@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from mteb.abstasks.retrieval import AbsTaskRetrieval
+from mteb.abstasks.task_metadata import TaskMetadata
 from mteb.models import (
     CrossEncoderProtocol,
     EncoderProtocol,
@@ -15,14 +17,15 @@ from mteb.models import (
     SearchEncoderWrapper,
     SearchProtocol,
 )
+from mteb.results import TaskResult
 
-from mteb_cascade.corpora.corpus import Corpus
-from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
-from mteb_cascade.corpora.relevance_level import relevance_level
+from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of, run_of
+from mteb_cascade.corpora.relevance_level import level_of
 from mteb_cascade.engine.latency import machine
 from mteb_cascade.errors import InputError
-from mteb_cascade.mteb_plugin.folder_tasks import FolderTask
-from mteb_cascade.stages.base import Stage
+from mteb_cascade.mteb_plugin.cached_results import judged_by
+from mteb_cascade.mteb_plugin.loader import ended
+from mteb_cascade.stages.base import Stage, candidates_of
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.latency import latencies
 from mteb_cascade.values.qrels import Qrels
@@ -53,14 +56,16 @@ class Recorded:
 
     Args:
         model: Any model that mteb can evaluate on a retrieval task.
+        metadata: Of the base task, by whose name models choose prompts; the model is told it is that task.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, metadata: TaskMetadata) -> None:
         if isinstance(model, EncoderProtocol) and not isinstance(model, SearchProtocol):
             model = SearchEncoderWrapper(model)
         elif isinstance(model, CrossEncoderProtocol):
             model = SearchCrossEncoderWrapper(model)
         self.model = model
+        self.metadata = metadata
         self.found: dict[str, dict[str, float]] | None = None
         self.runs: list[Run] = []
 
@@ -73,29 +78,24 @@ class Recorded:
         """Hand the corpus on, once."""
         if self.found is None:
             self.corpus = corpus_of(corpus)
+            context |= {"task_metadata": self.metadata}
             self.model.index(self.corpus if isinstance(self.model, Stage) else corpus, **context)
 
-    def search(self, queries: Any, *, top_k: int, **context: Any) -> dict[str, dict[str, float]]:
+    def search(
+        self, queries: Any, *, top_k: int, top_ranked: Mapping[str, Sequence[str]] | None = None, **context: Any
+    ) -> dict[str, dict[str, float]]:
         """Search once; of a cascade the run after each stage is kept, of any other model its only one."""
         if self.found is None:
+            context |= {"task_metadata": self.metadata}
             self.queries = queries_of(queries, context)
             if isinstance(self.model, Cascade):
-                self.runs = self.model.trace(self.queries, top_k)
+                candidates = None if top_ranked is None else candidates_of(self.queries, self.corpus, top_ranked)
+                self.runs = self.model.trace(self.queries, top_k, candidates=candidates)
                 self.found = self.runs[-1].cut(top_k).as_dict()
             else:
-                self.found = self.model.search(queries, top_k=top_k, **context)
+                self.found = self.model.search(queries, top_k=top_k, top_ranked=top_ranked, **context)
                 self.runs = [run_of(self.found, self.queries.ids, self.corpus)]
         return {query: dict(scored) for query, scored in self.found.items()}
-
-
-def run_of(found: Mapping[str, Mapping[str, float]], query_ids: Sequence[str], corpus: Corpus) -> Run:
-    """What a search model of mteb returned, as a run."""
-    lists = [found.get(query, {}) for query in query_ids]
-    docs = corpus.rows_of_lists([list(scored) for scored in lists])
-    scores = np.full(docs.shape, -np.inf, np.float32)
-    for row, scored in enumerate(lists):
-        scores[row, : len(scored)] = list(scored.values())
-    return Run.ranked(query_ids, corpus, docs, scores)
 
 
 class CascadeTask(AbsTaskRetrieval):
@@ -106,18 +106,30 @@ class CascadeTask(AbsTaskRetrieval):
     one entry a stage (`stage_figures`), with latencies where MTEB_CASCADE_LATENCY asks for them.
     """
 
-    base: str
-    """Name of the base task."""
+    base: type[AbsTaskRetrieval]
+    """The base task."""
 
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        judged_by(self)
+
+    @ended
+    def holds(self, result: TaskResult) -> bool:
+        """Whether a cached result is of this revision, and has latencies where they are asked for."""
+        scores = [one for split in result.scores.values() for one in split]
+        timed = not calls_wanted() or all("latency_ms" in one for one in scores)
+        return timed and result.dataset_revision == self.metadata.revision
+
+    @ended
     def _evaluate_subset(
         self, model: Any, data_split: Any, *, hf_split: str, prediction_folder: Any = None, **context: Any
     ) -> Mapping[str, Any]:
         calls = calls_wanted()
-        recorded = Recorded(model)
+        recorded = Recorded(model, self.base.metadata)
         scores = super()._evaluate_subset(
             recorded, data_split, hf_split=hf_split, prediction_folder=prediction_folder, **context
         )
-        level = self.entry.relevance_level if isinstance(self, FolderTask) else relevance_level(self.base, hf_split)
+        level = level_of(self, hf_split)
         if level != 1:
             scores = self._at_level(level, scores, recorded, data_split, hf_split=hf_split, **context)
         qrels = Qrels(data_split["relevant_docs"], level)
@@ -142,7 +154,9 @@ class CascadeTask(AbsTaskRetrieval):
             "queries_digest": recorded.queries.digest,
             "stages": [{spelled(key): value for key, value in stage.items()} for stage in stages],
         }
-        if calls and isinstance(recorded.model, Stage):
+        if calls and (data_split["top_ranked"] or not isinstance(recorded.model, Stage)):
+            warnings.warn(f"{LATENCY}: only the retrieval of our own models is timed; nothing is here", stacklevel=2)
+        elif calls:
             timed = latencies(recorded.model, recorded.queries, calls=calls)
             for stage, figures in zip(extra["stages"], timed.pop("stages"), strict=True):
                 stage["latency_ms"] = figures
@@ -174,7 +188,7 @@ def calls_wanted() -> int:
         InputError: It is no number, or below 200: a 99th percentile of fewer is no percentile.
     """
     wanted = os.environ.get(LATENCY, "") or "0"
-    if not wanted.isdigit() or 0 < int(wanted) < 200:
+    if not wanted.isdecimal() or 0 < int(wanted) < 200:
         raise InputError(f"{LATENCY}={wanted}: expected the number of queries to time, 200 or more, or nothing")
     return int(wanted)
 
@@ -191,6 +205,4 @@ def cascade_of(base: type[AbsTaskRetrieval], name: str) -> type[AbsTaskRetrieval
             "superseded_by": None,
         }
     )
-    return type(
-        name, (CascadeTask, base), {"metadata": metadata, "base": base.metadata.name, "__doc__": metadata.description}
-    )
+    return type(name, (CascadeTask, base), {"metadata": metadata, "base": base, "__doc__": metadata.description})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from mteb_cascade.corpora import beir
 from mteb_cascade.corpora.collection import Collection
+from mteb_cascade.corpora.corpus import digest_of
 from mteb_cascade.corpora.task_entry import FILE, TaskEntry, is_beir
 from mteb_cascade.errors import InputError
 from mteb_cascade.mteb_plugin.tasks import CollectionTask
@@ -26,20 +27,42 @@ class FolderTask(CollectionTask):
     """A BEIR folder under mteb."""
 
     entry: TaskEntry
+    relevance_level: int
 
     def collection(self) -> Collection:
-        """The folder, read once a process; documents without text are accepted, as mteb does, and counted."""
-        return read(self.entry)
+        """The folder, read once in a state; documents without text are accepted, as mteb does, and counted."""
+        return read(self.entry, state_of(self.entry.folder))
 
 
-@cache
-def read(entry: TaskEntry) -> Collection:
-    """The collection of a folder."""
+def state_of(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, time of change and size of each file of a BEIR folder."""
+    stats = [(path.name, path.stat()) for path in sorted([*folder.glob("*.jsonl*"), *folder.glob("qrels/*.tsv")])]
+    return tuple((name, stat.st_mtime_ns, stat.st_size) for name, stat in stats)
+
+
+@lru_cache(maxsize=4)
+def read(entry: TaskEntry, state: tuple[tuple[str, int, int], ...]) -> Collection:
+    """The collection of a folder in this state of its files."""
     collection = beir.load(entry.folder, relevance_level=entry.relevance_level, allow_empty=True)
     empty = int((collection.corpus.texts.to_numpy(zero_copy_only=False) == "").sum())
     if empty:
         warnings.warn(f"{entry.folder}: {empty:,} documents have neither title nor text", stacklevel=2)
-    return replace(collection, name=entry.name, ignore_identical_ids=entry.ignore_identical_ids)
+    return replace(
+        collection,
+        name=entry.name,
+        revision=revision_of(collection, entry.ignore_identical_ids),
+        ignore_identical_ids=entry.ignore_identical_ids,
+    )
+
+
+def revision_of(collection: Collection, ignore_identical_ids: bool) -> str:
+    """Digest of all that decides a figure: texts, judgements, and what counts as relevant."""
+    parts = [("corpus", collection.corpus.digest), ("ignore_identical_ids", str(ignore_identical_ids))]
+    for name, split in collection.splits.items():
+        parts += [(name, split.queries.digest), (name, str(split.qrels.relevance_level))]
+        for query in split.queries.ids:
+            parts += [(query, f"{grade} {document}") for document, grade in sorted(split.qrels.of(query).items())]
+    return digest_of(parts)
 
 
 def folders() -> tuple[list[Path], list[str]]:
@@ -47,7 +70,7 @@ def folders() -> tuple[list[Path], list[str]]:
     found: list[Path] = []
     mistakes = []
     for name in filter(None, os.environ.get(DATASETS, "").split(os.pathsep)):
-        folder = Path(name).expanduser().absolute()
+        folder = Path(os.path.expanduser(name)).absolute()  # noqa: PTH111 - Path's own fails on an unknown ~user
         here = [one for one in (folder, *sorted(folder.glob("*/"))) if is_beir(one)]
         if not here:
             reason = "holds no BEIR folder" if folder.is_dir() else "is no folder"
@@ -84,4 +107,5 @@ def folder_task(folder: Path, suffix: str = "") -> type[FolderTask]:
         reason = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise InputError(f"{entry.folder / FILE}: {reason}") from None
     described = {"metadata": metadata, "entry": entry, "__doc__": metadata.description}
-    return type(entry.name + suffix, (FolderTask,), {**described, "ignore_identical_ids": entry.ignore_identical_ids})
+    rules = {"relevance_level": entry.relevance_level, "ignore_identical_ids": entry.ignore_identical_ids}
+    return type(entry.name + suffix, (FolderTask,), {**described, **rules})

@@ -86,6 +86,9 @@ def add_tasks(module: ModuleType) -> None:
 
     for task in TASKS:
         module._TASKS_REGISTRY.setdefault(task.metadata.name, task)
+    for base, name in BASES.items():
+        if name not in module._TASKS_REGISTRY and base in module._TASKS_REGISTRY:
+            add_cascade(module._TASKS_REGISTRY[base], name, module)
     found, mistakes = folders()
     for folder in found:
         try:
@@ -94,35 +97,37 @@ def add_tasks(module: ModuleType) -> None:
             mistakes.append(str(error))
     for mistake in mistakes:
         warnings.warn(mistake, stacklevel=2)
-    for base, name in BASES.items():
-        if name not in module._TASKS_REGISTRY and base in module._TASKS_REGISTRY:
-            add_cascade(module._TASKS_REGISTRY[base], name, module)
 
 
 def add_folder(folder: Path, module: ModuleType) -> str:
     """A BEIR folder as a task, and its cascade task.
 
     Returns:
-        The task's name: the folder's, with "Folder" after it where mteb has a task of that name, which stays as it is.
+        The task's name: the folder's, with "Folder" after it where mteb or we have a task of that name already.
 
     Raises:
         InputError: It is no BEIR folder, its task.toml has mistakes, or another folder has its name.
     """
     from mteb_cascade.mteb_plugin.folder_tasks import FolderTask, folder_task
 
+    def holders(name: str) -> list[Any]:
+        """The tasks that have this name, or that of its cascade task."""
+        tasks = module._TASKS_REGISTRY
+        return [tasks[one] for one in (name, f"{name}Cascade") if one in tasks]
+
     task = folder_task(folder)
-    known = module._TASKS_REGISTRY.get(task.metadata.name)
-    if known is not None and not issubclass(known, FolderTask):
+    if not all(issubclass(one, FolderTask) for one in holders(task.metadata.name)):
         task = folder_task(folder, suffix="Folder")
-        known = module._TASKS_REGISTRY.get(task.metadata.name)
+        note_similar(task.entry.name, task.metadata.name, module)
     name: str = task.metadata.name
-    if known is not None and known.entry.folder != task.entry.folder:
-        raise InputError(
-            f"{folder}: '{name}' is the name of {known.entry.folder} already; give one of them another name in its "
-            "task.toml"
-        )
+    for one in holders(name):
+        if not one.entry.folder.samefile(task.entry.folder):
+            raise InputError(
+                f"{folder}: '{name}' is the name of {one.entry.folder} already; give one of them another name in its "
+                "task.toml"
+            )
     module._TASKS_REGISTRY[name] = task
-    add_cascade(task, f"{task.entry.name}Cascade", module)
+    add_cascade(task, f"{name}Cascade", module)
     return name
 
 
@@ -131,7 +136,12 @@ def add_cascade(base: type[Any], name: str, module: ModuleType) -> None:
     from mteb_cascade.mteb_plugin.cascade_tasks import cascade_of
 
     module._TASKS_REGISTRY[name] = cascade_of(base, name)
-    similar = module._SIMILAR_TASKS[base.metadata.name]
+    note_similar(base.metadata.name, name, module)
+
+
+def note_similar(base: str, name: str, module: ModuleType) -> None:
+    """Tell mteb that one task is of the same data as another, so that who trained on either is zero-shot on neither."""
+    similar = module._SIMILAR_TASKS[base]
     if name not in similar:
         similar.append(name)
 

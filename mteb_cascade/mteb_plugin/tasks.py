@@ -7,9 +7,11 @@ from typing import Any
 from datasets import Dataset
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
+from mteb.results import TaskResult
 
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.errors import InputError
+from mteb_cascade.mteb_plugin.cached_results import judged_by
 from mteb_cascade.mteb_plugin.loader import end
 
 
@@ -18,12 +20,25 @@ class CollectionTask(AbsTaskRetrieval):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # The revision is a digest of the text, so it is known only where the text has been read.
+        self._tell_revision()
+        judged_by(self)
+
+    def _tell_revision(self) -> None:
+        """Put the revision into the metadata: a digest of the text, so it is known only where the text was read."""
         try:
             dataset = {**self.metadata.dataset, "revision": self.collection().revision}
         except InputError as error:
             end(error)
         self.metadata = self.metadata.model_copy(update={"dataset": dataset})
+
+    def unload_data(self) -> None:
+        """Forget the text, and not its revision."""
+        super().unload_data()
+        self._tell_revision()
+
+    def holds(self, result: TaskResult) -> bool:
+        """Whether a cached result is of the text that is here now."""
+        return result.dataset_revision == self.metadata.revision
 
     def collection(self) -> Collection:
         """The collection; read once a process."""

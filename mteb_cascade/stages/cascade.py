@@ -132,13 +132,16 @@ class Cascade(Stage):
         super().index(corpus)
         self.first.index(self.corpus, **context)
 
-    def trace(self, queries: Queries, k: int, depths: Sequence[Depth] | None = None) -> list[Run]:
+    def trace(
+        self, queries: Queries, k: int, depths: Sequence[Depth] | None = None, *, candidates: Run | None = None
+    ) -> list[Run]:
         """The run after each stage.
 
         Args:
             queries: Q queries.
             k: Columns wanted at the end.
             depths: One depth a step, an int or int [Q] (a depth of each query's own); the steps' own by default.
+            candidates: What the first stage ranks, instead of retrieving: those of a Reranking task.
 
         Returns:
             One run a stage, each of max(k, every depth) columns or fewer; real scores in the head, placeholders in
@@ -147,7 +150,8 @@ class Cascade(Stage):
         depths = self.depths if depths is None else list(depths)
         check_depths(depths, len(self.steps))
         pool = max([k, *(int(np.max(depth, initial=0)) for depth in depths)])
-        return self._reranked(queries, self.first.retrieve(queries, pool), depths)
+        first = self.first.retrieve(queries, pool) if candidates is None else self.first.rank(queries, candidates)
+        return self._reranked(queries, first, depths)
 
     def _reranked(self, queries: Queries, run: Run, depths: Sequence[Depth]) -> list[Run]:
         runs = [run]
@@ -168,7 +172,7 @@ class Cascade(Stage):
 
     def rank(self, queries: Queries, candidates: Run) -> Run:
         """The candidates ranked by the first stage, then by each step."""
-        return self._reranked(queries, self.first.rank(queries, candidates), self.depths)[-1]
+        return self.trace(queries, candidates.depth, candidates=candidates)[-1]
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """The scores that `rank` gives, put back into the candidates' order."""

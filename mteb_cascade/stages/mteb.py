@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.corpora.mteb_rows import run_of
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import SERVING, Stage, cells, stacked
 from mteb_cascade.stages.download import Download
@@ -210,7 +211,7 @@ class Mteb(Stage):
         size, wanted = len(self.corpus), k + 1
         while True:
             wanted = min(wanted, size)
-            run = ranked(self._search(queries, self.corpus, wanted), queries, self.corpus)
+            run = run_of(self._search(queries, self.corpus, wanted), queries.ids, self.corpus)
             last = run.widened(wanted).scores[:, wanted - 1] if wanted else np.empty(0)
             tied = wanted > k and bool(((last == run.widened(k).scores[:, k - 1]) & (last > -np.inf)).any())
             if wanted == size or not tied or wanted >= max(TIES_LOOKED_AT, k + 1):
@@ -270,7 +271,8 @@ class Mteb(Stage):
 
 
 def generic_task(name: str) -> Any:
-    """Metadata of a retrieval task that mteb does not know: texts in English, no prompt of its own."""
+    """Metadata of a retrieval task that mteb does not know: texts in English, the prompt of all retrieval tasks."""
+    from mteb.abstasks import AbsTaskRetrieval
     from mteb.abstasks.task_metadata import TaskMetadata
 
     facts: dict[str, Any] = {
@@ -283,6 +285,8 @@ def generic_task(name: str) -> Any:
         "eval_splits": ["test"],
         "eval_langs": ["eng-Latn"],
         "main_score": "ndcg_at_10",
+        # mteb would look it up by name, among the tasks that exist as a class.
+        "prompt": AbsTaskRetrieval.abstask_prompt,
     }
     return TaskMetadata(**facts)
 
@@ -311,12 +315,3 @@ def part_of(corpus: Corpus, rows: NDArray[np.integer]) -> Corpus:
     """The documents at these rows as a corpus."""
     source = None if corpus.source is None else corpus.source.select(rows)
     return Corpus(corpus.ids.take(rows), corpus.texts.take(rows), source)
-
-
-def ranked(found: Mapping[str, Mapping[str, float]], queries: Queries, corpus: Corpus) -> Run:
-    """A run from mteb's dictionaries."""
-    lists = [list(found.get(query, {})) for query in queries.ids]
-    docs = corpus.rows_of_lists(lists)
-    scores = np.full(docs.shape, -np.inf, np.float32)
-    scores[docs != PAD] = [score for query in queries.ids for score in found.get(query, {}).values()]
-    return Run.ranked(queries.ids, corpus, docs, scores)

@@ -56,6 +56,8 @@ def test_every_mistake_of_a_file_is_named_at_once(folder):
     ("text", "said"),
     [
         ('splits = ["tset"]', "splits: there is no qrels/tset.tsv. Known: dev, test, train. Did you mean 'test'?"),
+        ("splits = []", "splits: expected one or more"),
+        ("languages = []", "languages: expected one or more"),
         ('name = "../up"', "name: expected letters, digits"),
         ('name = "a/b"', "name: expected letters, digits"),
         ("relevance_level = 0", "relevance_level: expected at least 1, got 0"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mteb_cascade.corpora import pythondocs
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.load import load, load_subsets
@@ -171,6 +173,15 @@ def test_stages_are_told_task_split_and_subset() -> None:
     assert stage.task == "DrawnTask"
 
 
+@pytest.fixture
+def part_of_pythondocs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PythonDocs as read from one package of the standard library, for the whole takes seconds; it is not kept."""
+    package = Path(sysconfig.get_path("stdlib")) / "logging"
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(package))
+    monkeypatch.setattr("mteb_cascade.corpora.pythondocs.load", pythondocs.load.__wrapped__)
+
+
+@pytest.mark.usefixtures("part_of_pythondocs")
 def test_pythondocs_goes_by_its_tasks_name() -> None:
     collection = load("PythonDocs", "dev")
     assert collection.context("dev") == {"task": "PythonDocsRetrieval", "hf_split": "dev", "hf_subset": "default"}
@@ -230,7 +241,7 @@ def test_what_a_task_does_not_have_is_one_line(given: dict[str, Any], expected: 
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.usefixtures("registered")
+@pytest.mark.usefixtures("registered", "part_of_pythondocs")
 def test_of_several_subsets_one_is_named() -> None:
     with pytest.raises(InputError, match="DrawnTask has several subsets: eng, fra; name one"):
         load("DrawnTask")

@@ -7,10 +7,13 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from every_kind import RERANKERS
+from every_kind import SPECS as SPECS_OF_KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -54,6 +57,45 @@ def biencoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("biencoder") / "our-biencoder"
     SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=table)], device="cpu").save(str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_t5_ranker(tiny_tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The encoder of a T5 with random weights as a CrossEncoder."""
+    import torch
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    from mteb_cascade import encoder_ranker
+
+    folder = tmp_path_factory.mktemp("rankers")
+    special = {"pad_token_id": tiny_tokenizer.pad_token_id, "eos_token_id": tiny_tokenizer.sep_token_id}
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}
+    torch.manual_seed(0)
+    T5ForConditionalGeneration(T5Config(vocab_size=len(tiny_tokenizer), **shape, **special)).save_pretrained(folder)
+    tiny_tokenizer.save_pretrained(folder)
+    encoder_ranker(folder, device="cpu").save_pretrained(str(folder / "ranker"))
+    return folder / "ranker"
+
+
+@pytest.fixture(scope="session")
+def write_kinds(
+    tiny_bi_encoder: Path,
+    tiny_sparse: Path,
+    tiny_inference_free: Path,
+    tiny_late_interaction: Path,
+    tiny_cross_encoder: Path,
+    tiny_t5_ranker: Path,
+) -> Callable[[Path, Iterable[str]], None]:
+    """Writes these specs of `every_kind` into a folder, as our-NAME.toml."""
+    weights = dict(locals())
+
+    def write(folder: Path, names: Iterable[str]) -> None:
+        folder.mkdir()
+        for name in names:
+            text = (RERANKERS | SPECS_OF_KINDS)[name].format_map(weights)
+            (folder / f"our-{name}.toml").write_text(text + "\n")
+
+    return write
 
 
 @pytest.fixture
@@ -125,6 +167,7 @@ def interpreter(python: Path, cache: Path) -> Interpreter:
             "MTEB_CACHE": str(cache),
             "COLUMNS": "200",
             "PYTHONHASHSEED": "0",
+            "OMP_NUM_THREADS": "1",  # threads of two processes on few cores wait for each other, busily
         }
         kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MTEB_CASCADE_MODELS")}
         return subprocess.run(command, cwd=cwd, env={**kept, **ours, **environment}, capture_output=True, text=True)

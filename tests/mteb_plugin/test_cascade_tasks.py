@@ -166,14 +166,72 @@ def test_a_plain_bi_encoder_of_mteb_runs_on_it(folder, tmp_path, biencoder):
 def test_latencies_where_they_are_asked_for(folder, tmp_path, monkeypatch):
     name = add_folder(folder, sys.modules[TASKS])
     cascade = mc.Cascade(mc.BM25(), mc.Step(Shortest(), depth=2))
+    assert "latency_ms" not in result_of(cascade, f"{name}Cascade", tmp_path / "cache")
     monkeypatch.setenv("MTEB_CASCADE_LATENCY", "200")
     scores = result_of(cascade, f"{name}Cascade", tmp_path / "cache")
     for found in [scores["latency_ms"]["whole"], *(stage["latency_ms"] for stage in scores["stages"])]:
         assert 0 < found["p50"] <= found["p95"] <= found["p99"] and found["calls"] == 200
     assert scores["latency_ms"]["machine"]["cores"] >= 1
     assert np.isfinite(scores["main_score"])
+    with pytest.warns(UserWarning, match="MTEB_CASCADE_LATENCY: only the retrieval of our own models is timed"):
+        assert "latency_ms" not in result_of(SearchesByItself(), f"{name}Cascade", tmp_path / "theirs")
     monkeypatch.setenv("MTEB_CASCADE_LATENCY", "20")
     with pytest.raises(
         InputError, match="MTEB_CASCADE_LATENCY=20: expected the number of queries to time, 200 or more"
     ):
         result_of(cascade.at(1), f"{name}Cascade", tmp_path / "again")
+
+
+def test_under_mtebs_command_a_mistake_is_one_line(folder, tmp_path, monkeypatch, capsys):
+    name = add_folder(folder, sys.modules[TASKS])
+    monkeypatch.setenv("MTEB_CASCADE_LATENCY", "²")
+    monkeypatch.setattr(sys, "argv", ["mteb"])
+    with pytest.raises(SystemExit, match="2"):
+        result_of(mc.BM25(), f"{name}Cascade", tmp_path / "cache")
+    assert "MTEB_CASCADE_LATENCY=²: expected the number of queries to time" in capsys.readouterr().err
+
+
+class SearchesByItself:
+    """A search model of somebody else's, which remembers what it was told."""
+
+    def __init__(self):
+        from mteb.models.model_meta import ModelMeta
+
+        self.mteb_model_meta = ModelMeta.create_empty({"name": "some/searcher", "revision": "r1"})
+        self.told = []
+
+    def index(self, corpus, *, task_metadata, **_):
+        self.told.append(task_metadata.name)
+
+    def search(self, queries, *, task_metadata, **_):
+        self.told.append(task_metadata.name)
+        return {query: {"d0": 1.0} for query in queries["id"]}
+
+
+def test_a_model_is_told_the_base_task_by_whose_name_it_chooses_prompts(folder, tmp_path):
+    name = add_folder(folder, sys.modules[TASKS])
+    model = SearchesByItself()
+    result_of(model, f"{name}Cascade", tmp_path / "cache")
+    assert model.told == [name, name]
+
+
+def test_converted_to_reranking_a_cascade_ranks_the_candidates_alone(folder, tmp_path):
+    import mteb
+
+    name = add_folder(folder, sys.modules[TASKS])
+    candidates = {"q1": ["d2", "d4"], "q2": ["d4"], "q3": ["d5", "d3"], "d4": ["d4", "d0"]}
+    scored = {query: {doc: -float(rank) for rank, doc in enumerate(docs)} for query, docs in candidates.items()}
+    predictions = {"mteb_model_meta": {}, "default": {"test": scored}}
+    cascade = mc.Cascade(mc.BM25(stop_words="none"), mc.Step(Shortest(), depth=1))
+    found = {}
+    for task in (name, f"{name}Cascade"):
+        path = tmp_path / f"{task}_predictions.json"
+        path.write_text(json.dumps(predictions))
+        converted = mteb.get_task(task).convert_to_reranking(path, top_k=2)
+        (result,) = mteb.evaluate(cascade, converted, cache=None, show_progress_bar=False).task_results
+        (found[task],) = result.scores["test"]
+    base, own = found.values()
+    assert own["mteb_level_1"]["recall_at_10"] == base["recall_at_10"]
+    assert own["ndcg_at_10"] == base["ndcg_at_10"] == pytest.approx(own["stages"][-1]["ndcg_at_10"], abs=1e-5)
+    # Of what is relevant at level 2, the candidates hold q3's d3 alone, which is half of it.
+    assert [stage["recall_at_100"] for stage in own["stages"]] == pytest.approx([0.5 / 4] * 2)

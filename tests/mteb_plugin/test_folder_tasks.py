@@ -3,11 +3,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 
+from mteb_cascade.cli import main as command_line
 from mteb_cascade.corpora import beir
+from mteb_cascade.corpora.load import load
 from mteb_cascade.errors import InputError
 from mteb_cascade.mteb_plugin.registry import TASKS, add_folder, add_to
 from mteb_cascade.stages.bm25 import BM25
@@ -48,7 +51,7 @@ def test_a_folder_is_a_task(tasks, make):
     assert add_folder(folder, tasks) == "few-words"
     task = mteb.get_task("few-words")
     collection = beir.load(folder, allow_empty=True)
-    assert (task.eval_splits, task.metadata.dataset["revision"]) == (["test"], collection.revision)
+    assert task.eval_splits == ["test"]
     assert str(folder) not in json.dumps(task.metadata.model_dump(mode="json"))
     (result,) = mteb.evaluate(BM25(), task, cache=None, show_progress_bar=False).task_results
     (scores,) = result.scores["test"]
@@ -58,6 +61,80 @@ def test_a_folder_is_a_task(tasks, make):
     own = figures(stage.retrieve(split.queries, 100), split.qrels, ("recall@1", "ndcg@10"))
     assert (scores["recall_at_1"], scores["ndcg_at_10"]) == pytest.approx(tuple(own.values()), abs=1e-5)
     assert mteb.get_task("few-wordsCascade").metadata.adapted_from == ["few-words"]
+
+
+@pytest.mark.filterwarnings("ignore:.*neither title nor text")
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("qrels/test.tsv", "q1\td2\t1\nq2\td0\t1"),
+        ("queries.jsonl", '{"_id": "q1", "text": "red fox"}\n{"_id": "q2", "text": "blue whale"}'),
+        ("task.toml", "relevance_level = 2"),
+        ("task.toml", "ignore_identical_ids = true"),
+    ],
+)
+def test_the_revision_follows_all_that_decides_a_figure(tasks, make, file, text):
+    import mteb
+
+    folder = make("few-words")
+    add_folder(folder, tasks)
+    before = mteb.get_task("few-words").metadata.dataset["revision"]
+    assert mteb.get_task("few-words").metadata.dataset["revision"] == before
+    (folder / file).write_text(text)
+    add_folder(folder, tasks)
+    assert mteb.get_task("few-words").metadata.dataset["revision"] != before
+
+
+@pytest.mark.filterwarnings("ignore:.*neither title nor text")
+@pytest.mark.parametrize("name", ["few-words", "few-wordsCascade"])
+def test_an_edited_folder_never_gets_its_old_result(tasks, make, tmp_path, name):
+    import mteb
+    from mteb.cache import ResultCache
+
+    folder = make("few-words")
+    add_folder(folder, tasks)
+    cache = ResultCache(tmp_path / "cache")
+
+    def recall() -> float:
+        task = mteb.get_task(name)
+        (result,) = mteb.evaluate(BM25(), task, cache=cache, show_progress_bar=False).task_results
+        assert result.dataset_revision == task.metadata.dataset["revision"]
+        return result.scores["test"][0]["recall_at_1"]
+
+    assert recall() == 0.5
+    (path,) = cache.cache_path.rglob(f"{name}.json")
+    written = path.stat().st_mtime_ns
+    assert recall() == 0.5 and path.stat().st_mtime_ns == written
+    (folder / "qrels" / "test.tsv").write_text("q1\td0\t1\nq2\td1\t1")
+    assert recall() == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*neither title nor text")
+def test_its_main_split_is_the_one_that_its_entry_names(tasks, make):
+    folder = make("few-words")
+    (folder / "task.toml").write_text('splits = ["train"]')
+    assert load(folder, allow_empty=True).default_split == "train"
+    assert add_folder(folder, tasks) == "few-words"
+    assert load("few-words").default_split == "train"
+
+
+def test_its_cascade_task_takes_nobodys_name(tasks, make):
+    ours = tasks._TASKS_REGISTRY["PythonDocsCascade"]
+    assert add_folder(make("PythonDocs"), tasks) == "PythonDocsFolder"
+    assert tasks._TASKS_REGISTRY["PythonDocsCascade"] is ours
+    add_folder(make("fewCascade"), tasks)
+    with pytest.raises(InputError, match=r"'few' is the name of .*fewCascade already"):
+        add_folder(make("few"), tasks)
+
+
+@pytest.mark.filterwarnings("ignore:.*neither title nor text")
+def test_its_level_holds_wherever_it_is_asked_for_by_name(tasks, make):
+    folder = make("TRECDL2019")
+    (folder / "task.toml").write_text("relevance_level = 3\nignore_identical_ids = true")
+    assert add_folder(folder, tasks) == "TRECDL2019Folder"
+    for name in ("TRECDL2019Folder", "TRECDL2019FolderCascade", str(folder)):
+        collection = load(name, allow_empty=True)
+        assert (collection.split("test").qrels.relevance_level, collection.ignore_identical_ids) == (3, True)
 
 
 def test_documents_without_text_are_counted(tasks, make):
@@ -72,7 +149,21 @@ def test_a_name_that_mteb_has_is_never_replaced(tasks, make):
     before = tasks._TASKS_REGISTRY["SciFact"]
     assert add_folder(make("SciFact"), tasks) == "SciFactFolder"
     assert tasks._TASKS_REGISTRY["SciFact"] is before
-    assert tasks._TASKS_REGISTRY["SciFactCascade"].metadata.dataset["path"] == "SciFact"
+    assert tasks._TASKS_REGISTRY["SciFactFolderCascade"].metadata.dataset["path"] == "SciFact"
+
+
+def test_who_trained_on_mtebs_task_is_not_zero_shot_on_a_folder_of_its_name(tasks, make, monkeypatch):
+    from mteb.models.model_meta import ModelMeta
+
+    for table in (tasks._TASKS_REGISTRY, tasks._SIMILAR_TASKS):
+        for name in [name for name in table if name.endswith("Cascade")]:
+            del table[name]
+    tasks._SIMILAR_TASKS["SciFact"] = []
+    monkeypatch.setenv("MTEB_CASCADE_DATASETS", str(make("SciFact")))
+    add_to(tasks)
+    meta = ModelMeta.create_empty({"name": "some/model"}).model_copy(update={"training_datasets": {"SciFact"}})
+    assert not any(meta.is_zero_shot_on([name]) for name in ("SciFactFolder", "SciFactFolderCascade"))
+    assert meta.is_zero_shot_on(["NFCorpusCascade"])
 
 
 def test_two_folders_of_one_name(tasks, make, tmp_path):
@@ -80,7 +171,9 @@ def test_two_folders_of_one_name(tasks, make, tmp_path):
     second = first.rename(tmp_path / "words")
     make("words")
     add_folder(first, tasks)
-    assert add_folder(first, tasks) == "words"
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    assert add_folder(first, tasks) == add_folder(link / "datasets" / "words", tasks) == "words"
     with pytest.raises(InputError, match=r"'words' is the name of .*datasets/words already; give one of them another"):
         add_folder(second, tasks)
 
@@ -88,7 +181,10 @@ def test_two_folders_of_one_name(tasks, make, tmp_path):
 def test_one_bad_folder_hides_no_other(tasks, make, tmp_path, monkeypatch):
     good, bad = make("good"), make("bad")
     (bad / "task.toml").write_text("nam = 'x'")
-    monkeypatch.setenv("MTEB_CASCADE_DATASETS", os.pathsep.join([str(tmp_path / "missing"), str(good.parent)]))
+    monkeypatch.setenv(
+        "MTEB_CASCADE_DATASETS",
+        os.pathsep.join(["~nobody-of-that-name/x", str(tmp_path / "missing"), "", str(good.parent)]),
+    )
     with pytest.warns(UserWarning) as said:
         add_to(tasks)
     assert {"good", "goodCascade", "PythonDocsCascade"} <= set(tasks._TASKS_REGISTRY)
@@ -97,16 +193,18 @@ def test_one_bad_folder_hides_no_other(tasks, make, tmp_path, monkeypatch):
     assert any("bad/task.toml: unknown key 'nam'" in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [["-m", "mteb", "run", "-t", "tiny-words"], ["mteb-cascade", "mteb", "run", "-t", "datasets/tiny-words"]],
-)
-def test_from_the_command_line(running, house, make, arguments):
+@pytest.mark.usefixtures("tasks", "clean_registry")
+def test_a_path_on_our_command_line(house, make, monkeypatch):
+    # By name and MTEB_CASCADE_DATASETS, with plain `mteb run`: test_every_kind.
     folder = make("tiny-words")
     folder.parent.rename(house / "datasets")
-    named = {"MTEB_CASCADE_DATASETS": "datasets"} if arguments[0] == "-m" else {}
-    done = running(*arguments, "-m", "our-bm25", "--output-folder", ".", cwd=house, **named)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")  # as mteb's command sets it, for good
+    monkeypatch.setattr("warnings.showwarning", warnings.showwarning)
+    arguments = ["mteb", "run", "-t", "datasets/tiny-words", "-m", "our-bm25", "--output-folder", "."]
+    monkeypatch.setattr(sys, "argv", ["mteb-cascade", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main()
+    assert not ended.value.code
     (path,) = house.rglob("tiny-words.json")
     (scores,) = json.loads(path.read_text())["scores"]["test"]
     assert scores["recall_at_10"] == 1

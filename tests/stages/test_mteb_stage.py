@@ -185,6 +185,21 @@ def test_prompts_follow_the_task(mteb_registry: dict[str, Any], tiny_static: Pat
     assert by_type != pytest.approx(by_task)
 
 
+def test_a_task_without_a_class_has_the_prompt_of_all_retrieval_tasks() -> None:
+    from mteb.abstasks import AbsTaskRetrieval
+    from mteb.models.abs_encoder import AbsEncoder
+    from mteb.types import PromptType
+
+    class Instructed(AbsEncoder):
+        def __init__(self) -> None:
+            self.prompts_dict = None
+
+        def encode(self, *_: Any, **__: Any) -> Any: ...
+
+    metadata = mteb_stage.generic_task("a-folder-of-that-name")
+    assert Instructed().get_instruction(metadata, PromptType.query) == AbsTaskRetrieval.abstask_prompt != ""
+
+
 def test_a_sparse_model_and_one_vector_a_token_keep_their_own_similarity() -> None:
     import torch
 
