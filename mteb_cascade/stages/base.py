@@ -21,7 +21,7 @@ from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import Spec
 from mteb_cascade.stages.download import Download
-from mteb_cascade.stages.exact import best
+from mteb_cascade.stages.exact import best, stacked
 from mteb_cascade.stages.files import digests
 from mteb_cascade.values.fusion import rerank
 from mteb_cascade.values.run import PAD, Run
@@ -281,17 +281,6 @@ def candidates_of(queries: Queries, corpus: Corpus, ranked: Mapping[str, Sequenc
             missing = ids[int(np.argmax(unknown))]
             raise InputError(f"candidate '{missing}' of query '{queries.ids[row]}' is not in the corpus")
     return Run(queries.ids, corpus, docs, np.where(docs == PAD, -np.inf, 0).astype(np.float32))
-
-
-def stacked(runs: Sequence[Run], queries: Queries, corpus: Corpus) -> Run:
-    """Runs of consecutive queries as one, padded to the widest."""
-    if not runs:
-        return Run.empty(queries.ids, corpus)
-    columns = max(run.depth for run in runs)
-    runs = [run.widened(columns) for run in runs]
-    return Run(
-        queries.ids, corpus, np.concatenate([run.docs for run in runs]), np.concatenate([run.scores for run in runs])
-    )
 
 
 def required_fields(kind: type[Stage]) -> list[str]:

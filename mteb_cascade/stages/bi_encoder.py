@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import spoken
 from mteb_cascade.errors import InputError
-from mteb_cascade.stages.base import cells, scattered, stacked
-from mteb_cascade.stages.exact import best
+from mteb_cascade.stages.base import cells, scattered
+from mteb_cascade.stages.exact import nearest
 from mteb_cascade.stages.model_stage import EncoderStage
 from mteb_cascade.stages.weights import is_untrained, local_folder
 from mteb_cascade.values.run import PAD, Run
@@ -22,8 +22,6 @@ from mteb_cascade.values.run import PAD, Run
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
-
-QUERY_BLOCK, DOCUMENT_BLOCK = 1_024, 16_384
 
 
 class DocumentVectors:
@@ -126,16 +124,11 @@ class BiEncoder(EncoderStage):
         if not len(queries):
             return Run.empty((), corpus)
         vectors = self.encode_queries(list(queries.texts))
-        runs = []
-        for start in range(0, len(queries), QUERY_BLOCK):
-            part = slice(start, start + QUERY_BLOCK)
-            runs.append(best(queries.ids[part], corpus, self._blocks(corpus, vectors[part]), k))
-        return stacked(runs, queries, corpus)
 
-    def _blocks(self, corpus: Corpus, vectors: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        for first in range(0, len(corpus), DOCUMENT_BLOCK):
-            rows = np.arange(first, min(first + DOCUMENT_BLOCK, len(corpus)))
-            yield first, self.compare(vectors, self._documents(corpus, rows))
+        def scored(part: slice, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+            return self.compare(vectors[part], self._documents(corpus, rows))
+
+        return nearest(queries, corpus, scored, k)
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """Similarity of every candidate; encodes only documents that are not encoded yet."""

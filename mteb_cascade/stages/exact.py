@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.values.run import PAD, Run
+
+QUERY_BLOCK, DOCUMENT_BLOCK = 1_024, 16_384
+"""Queries and documents whose scores are held at once."""
+
+
+def nearest(
+    queries: Queries, corpus: Corpus, scored: Callable[[slice, NDArray[np.integer]], NDArray[np.float32]], k: int
+) -> Run:
+    """The k best documents of each query, blocks of queries against blocks of the corpus.
+
+    Args:
+        queries: Q queries.
+        corpus: N documents.
+        scored: (which of the queries, rows of the corpus [n]) to float32 [q, n]; -inf is never returned.
+        k: Columns wanted, >= 1.
+    """
+
+    def blocks(part: slice) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        for first in range(0, len(corpus), DOCUMENT_BLOCK):
+            yield first, scored(part, np.arange(first, min(first + DOCUMENT_BLOCK, len(corpus))))
+
+    parts = [slice(start, start + QUERY_BLOCK) for start in range(0, len(queries), QUERY_BLOCK)]
+    return stacked([best(queries.ids[part], corpus, blocks(part), k) for part in parts], queries, corpus)
 
 
 def best(query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, NDArray[np.float32]]], k: int) -> Run:
@@ -71,3 +94,14 @@ def at_least_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.int32]:
     found = np.full((len(scores), int(counts.max(initial=0))), PAD, np.int32)
     found[rows, places] = columns
     return found
+
+
+def stacked(runs: Sequence[Run], queries: Queries, corpus: Corpus) -> Run:
+    """Runs of consecutive queries as one, padded to the widest."""
+    if not runs:
+        return Run.empty(queries.ids, corpus)
+    columns = max(run.depth for run in runs)
+    runs = [run.widened(columns) for run in runs]
+    return Run(
+        queries.ids, corpus, np.concatenate([run.docs for run in runs]), np.concatenate([run.scores for run in runs])
+    )

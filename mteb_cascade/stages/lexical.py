@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
-from mteb_cascade.stages.base import Stage, stacked
-from mteb_cascade.stages.exact import best
+from mteb_cascade.stages.base import Stage
+from mteb_cascade.stages.exact import best, stacked
 from mteb_cascade.values.run import PAD, Run
 
 CELLS = 16_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import run_of
 from mteb_cascade.errors import InputError
-from mteb_cascade.stages.base import SERVING, Stage, cells, stacked
+from mteb_cascade.stages.base import SERVING, Stage, cells
 from mteb_cascade.stages.download import Download
-from mteb_cascade.stages.exact import best
+from mteb_cascade.stages.exact import nearest
 from mteb_cascade.stages.model_stage import is_watched
 from mteb_cascade.stages.mteb_embeddings import DocumentEmbeddings, on_cpu, rows_of
 from mteb_cascade.stages.mteb_registry import loaded, registered
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import torch
     from datasets import Dataset
 
-QUERY_BLOCK, DOCUMENT_BLOCK = 1_024, 16_384
 
 TIES_LOOKED_AT = 10_000
 """Documents asked of a search model at most, to learn which ones tie at the cut."""
@@ -183,17 +182,12 @@ class Mteb(Stage):
         vectors, corpus = self._encoded(queries), self.corpus
         documents = self._documents(queries, corpus)
 
-        def blocks(part: torch.Tensor) -> Iterator[tuple[int, NDArray[np.float32]]]:
-            for first in range(0, len(corpus), DOCUMENT_BLOCK):
-                with self._lock:
-                    here = documents.at(np.arange(first, min(first + DOCUMENT_BLOCK, len(corpus))))
-                yield first, self._similarity(part, here)
+        def scored(part: slice, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+            with self._lock:
+                here = documents.at(rows)
+            return self._similarity(rows_of(vectors, part.start, len(queries.ids[part])), here)
 
-        runs = []
-        for start in range(0, len(queries), QUERY_BLOCK):
-            ids = queries.ids[start : start + QUERY_BLOCK]
-            runs.append(best(ids, corpus, blocks(rows_of(vectors, start, len(ids))), k))
-        return stacked(runs, queries, corpus)
+        return nearest(queries, corpus, scored, k)
 
     def _compared(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         vectors = self._encoded(queries)

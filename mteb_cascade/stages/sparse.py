@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
-from mteb_cascade.stages.base import cells, scattered, stacked
-from mteb_cascade.stages.exact import best
+from mteb_cascade.stages.base import cells, scattered
+from mteb_cascade.stages.exact import nearest
 from mteb_cascade.stages.inner_products import inner_products
 from mteb_cascade.stages.model_stage import EncoderStage
 from mteb_cascade.values.run import PAD, Run
@@ -25,8 +25,6 @@ from mteb_cascade.values.run import PAD, Run
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sentence_transformers import SparseEncoder
-
-QUERY_BLOCK, DOCUMENT_BLOCK = 1_024, 16_384
 
 ENCODED_AT_ONCE = 4_096
 """Documents whose vectors come from the network in one piece."""
@@ -165,18 +163,12 @@ class Sparse(EncoderStage):
         if not len(queries):
             return Run.empty((), corpus)
         vectors = self.encode_queries(list(queries.texts))
-        runs = []
-        for start in range(0, len(queries), QUERY_BLOCK):
-            part = slice(start, start + QUERY_BLOCK)
-            runs.append(best(queries.ids[part], corpus, self._blocks(corpus, vectors[part]), k))
-        return stacked(runs, queries, corpus)
 
-    def _blocks(self, corpus: Corpus, vectors: csr_matrix) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        for first in range(0, len(corpus), DOCUMENT_BLOCK):
-            rows = np.arange(first, min(first + DOCUMENT_BLOCK, len(corpus)))
-            scores = inner_products(vectors, self._documents(corpus, rows))
-            scores[scores <= 0] = -np.inf
-            yield first, scores
+        def scored(part: slice, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+            scores = inner_products(vectors[part], self._documents(corpus, rows))
+            return np.where(scores <= 0, np.float32(-np.inf), scores)
+
+        return nearest(queries, corpus, scored, k)
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """Similarity of every candidate, 0 where nothing is shared; encodes only documents not encoded yet."""

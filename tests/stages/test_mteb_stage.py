@@ -12,11 +12,11 @@ from table_stage import Table
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.experiments.evaluate import evaluate_stage
-from mteb_cascade.stages import mteb as mteb_stage
+from mteb_cascade.stages import exact
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
 from mteb_cascade.stages.hybrid import Hybrid
-from mteb_cascade.stages.mteb import Mteb
+from mteb_cascade.stages.mteb import Mteb, generic_task
 from mteb_cascade.values.run import Run
 
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("mteb_registry")]
@@ -136,8 +136,8 @@ def test_a_document_is_encoded_once_and_as_a_step_only_where_it_is_a_candidate()
 def test_a_longer_list_starts_with_the_shorter_one_and_scores_are_those_of_score(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mteb_stage, "DOCUMENT_BLOCK", 7)
-    monkeypatch.setattr(mteb_stage, "QUERY_BLOCK", 5)
+    monkeypatch.setattr(exact, "DOCUMENT_BLOCK", 7)
+    monkeypatch.setattr(exact, "QUERY_BLOCK", 5)
     data = drawn_split()
     stage = Mteb(model=name)
     corpus = Corpus.of(data["corpus"]["id"][:], data["corpus"]["text"][:], data["corpus"]["title"][:])
@@ -181,7 +181,7 @@ def test_prompts_follow_the_task(mteb_registry: dict[str, Any], tiny_static: Pat
     by_task = found(plain, Queries(("q",), ("whale whale whale stone",)))
     assert found(prompted, asked) == pytest.approx(by_type)
     assert found(prompted, asked.within(task="SciFact")) == pytest.approx(by_task)
-    assert found(prompted, asked.within(task_metadata=mteb_stage.generic_task("SciFact"))) == pytest.approx(by_task)
+    assert found(prompted, asked.within(task_metadata=generic_task("SciFact"))) == pytest.approx(by_task)
     assert by_type != pytest.approx(by_task)
 
 
@@ -196,7 +196,7 @@ def test_a_task_without_a_class_has_the_prompt_of_all_retrieval_tasks() -> None:
 
         def encode(self, *_: Any, **__: Any) -> Any: ...
 
-    metadata = mteb_stage.generic_task("a-folder-of-that-name")
+    metadata = generic_task("a-folder-of-that-name")
     assert Instructed().get_instruction(metadata, PromptType.query) == AbsTaskRetrieval.abstask_prompt != ""
 
 

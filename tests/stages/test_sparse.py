@@ -10,7 +10,7 @@ from table_stage import TEXTS
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
-from mteb_cascade.stages import sparse
+from mteb_cascade.stages import exact, sparse
 from mteb_cascade.stages.load import load
 from mteb_cascade.stages.sparse import Sparse, SparseVectors
 from mteb_cascade.values.run import Run
@@ -79,8 +79,13 @@ def test_blocks_and_pieces_change_nothing(folder: Path, monkeypatch: pytest.Monk
     whole = Sparse(model=str(folder), max_active_dims=FEW[folder.name])
     whole.index(corpus)
     expected = whole.retrieve(QUERIES, 50)
-    for name, size in (("QUERY_BLOCK", 1), ("DOCUMENT_BLOCK", 3), ("ENCODED_AT_ONCE", 2), ("FULL_PIECE", 4)):
-        monkeypatch.setattr(sparse, name, size)
+    for module, name, size in (
+        (exact, "QUERY_BLOCK", 1),
+        (exact, "DOCUMENT_BLOCK", 3),
+        (sparse, "ENCODED_AT_ONCE", 2),
+        (sparse, "FULL_PIECE", 4),
+    ):
+        monkeypatch.setattr(module, name, size)
     cut = Sparse(model=str(folder), max_active_dims=FEW[folder.name])
     cut.index(corpus)
     some = np.array([[40, 3, 12], [-1, 3, 49]], np.int32)
