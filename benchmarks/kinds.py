@@ -49,6 +49,13 @@ MADE = {
 }
 """Specs beside those of models/."""
 
+NEEDS = {
+    **{name: (name,) for name in ("our-untrained", "our-sparse", "our-biencoder")},
+    **dict.fromkeys(("our-hybrid", "rrf"), ("our-biencoder",)),
+    **dict.fromkeys(("our-cascade", "reranked"), ("our-biencoder", "our-reranker")),
+}
+"""What has to be trained before a model can run."""
+
 RETRIEVING = {
     "our-untrained": "bi-encoder (untrained): random token vectors",
     "our-tfidf": "tfidf, the weak baseline",
@@ -94,7 +101,7 @@ def main() -> None:
         call(workplace, "mteb-cascade", "candidates", "our-bm25", "-t", source, "-o", "models/candidates.parquet")
         call(workplace, "mteb", "run", "-m", "our-bm25", "-t", task, "--prediction-folder", "models/predictions")
         rows = {name: scores(workplace, name, task) for name in given.only if usable(name)}
-        few = {name: scores(workplace, name, "twenty") for name in RERANKING}
+        few = {name: scores(workplace, name, "twenty") for name in RERANKING if usable(name)}
     show(f"{len(collection.split('test').queries):,} queries", rows, RETRIEVING)
     show("20 queries, 100 candidates", few, RERANKING)
     if given.output:
@@ -139,10 +146,15 @@ def write_beir(collection: Collection, folder: Path, queries: int) -> None:
 
 def usable(name: str) -> bool:
     """Whether a model can run here; says why not."""
+    reason = ""
     if name == "our-lucene" and importlib.util.find_spec("pyserini") is None:
-        print("our-lucene left out: the extra lucene is not installed")
-        return False
-    return True
+        reason = "the extra lucene is not installed"
+    untrained = [part for part in NEEDS.get(name, ()) if not (ROOT / "models" / part).is_dir()]
+    if untrained:
+        reason = " and ".join(f"`mteb-cascade train {part}`" for part in untrained) + " comes first"
+    if reason:
+        print(f"{name} left out: {reason}")
+    return not reason
 
 
 def call(workplace: Path, command: str, *arguments: str) -> None:

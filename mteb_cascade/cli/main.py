@@ -68,7 +68,9 @@ def evaluate(
         list[str] | None,
         typer.Option("--measure", "-m", help="Such as recall@1, success@1, mrr@10, ndcg@10, judged@10."),
     ] = None,
-    depth: Annotated[int, typer.Option("-k", help="Documents retrieved for each query.", min=1)] = 1000,
+    depth: Annotated[
+        int, typer.Option("-k", help="Documents retrieved for each query, at least the largest cut-off.", min=1)
+    ] = 1000,
     relevance_level: Annotated[
         int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
     ] = None,
@@ -112,10 +114,11 @@ def mteb(context: typer.Context) -> None:
     """Run mteb's own command with our models and tasks registered; the path of a BEIR folder is a task too."""
     from mteb.cli.build_cli import main as mteb_main
 
-    from mteb_cascade.mteb_plugin.registry import folders_by_name, register
+    from mteb_cascade.mteb_plugin.arguments import understood
+    from mteb_cascade.mteb_plugin.registry import register
 
     register()
-    sys.argv = ["mteb", *folders_by_name(context.args)]
+    sys.argv = ["mteb", *understood(context.args)]
     mteb_main()
 
 

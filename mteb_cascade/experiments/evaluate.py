@@ -79,10 +79,11 @@ class Evaluation:
 
     @property
     def caption(self) -> str:
-        """What a reader of recall@1 must know: its maximum, and what was left out of it."""
-        empty = int((self.relevant_counts == 0).sum())
+        """What a reader must know: the maximum of recall@1, and how many queries have nothing to be found."""
         highest = f"{self.highest_recall_at_1:.3f}".removeprefix("0")
-        parts = [f"Highest possible recall@1: {highest}."]
+        parts = [f"Highest possible recall@1: {highest}."] if "recall@1" in self.per_query else []
+        binary = any(Measure.parse(name).kind in ("success", "recall", "mrr") for name in self.per_query)
+        empty = int((self.relevant_counts == 0).sum()) if binary else 0
         parts += [f"{empty:,} queries have no relevant document and count as 0."] if empty else []
         parts += [self.collection.note + "."] if self.collection.note else []
         return " ".join(parts)

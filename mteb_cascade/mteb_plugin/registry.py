@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -26,18 +25,6 @@ def register() -> None:
         # mteb.get_tasks is also the name of a function that hides the module: ask the import system.
         importlib.import_module(name)
         add_to(sys.modules[name])
-
-
-def folders_by_name(arguments: Sequence[str]) -> list[str]:
-    """The arguments of mteb's command with every BEIR folder in them registered as a task, and its name in its place.
-
-    Raises:
-        InputError: As `add_folder`.
-    """
-    from mteb_cascade.corpora.task_entry import is_beir
-
-    tasks = sys.modules[TASKS]
-    return [add_folder(Path(one), tasks) if is_beir(Path(one).expanduser()) else one for one in arguments]
 
 
 def add_to(module: ModuleType) -> None:

@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mteb_cascade import spec as specs
+from mteb_cascade.errors import InputError
 from mteb_cascade.spec import Spec
+from mteb_cascade.stages.load import build
 from mteb_cascade.stages.weights import is_untrained, local_folder
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     """A plain table: the first column to the left, the others to the right."""
     made = Table(
         box=box.SIMPLE_HEAD,
-        title=Text(title),
+        title=Text(title, no_wrap=True),
         title_justify="left",
         title_style="",
         padding=(0, 1),
@@ -92,9 +94,14 @@ def evaluations(results: Sequence[Evaluation]) -> None:
 
 def catalogue() -> None:
     """One row a spec, and what is wrong with broken ones."""
-    found, errors = specs.catalogue()
+    found, unreadable = specs.catalogue()
+    errors: list[InputError] = list(unreadable)
     rows = []
     for short_name, spec in sorted(found.items()):
+        try:
+            build(spec, fetch=False)
+        except InputError as error:
+            errors.append(error)
         weights = "there" if spec.weights.is_dir() else ("not trained" if spec.training else "")
         rows.append([named(short_name, has_untrained_weights(spec)), spec.kind, spec.name, weights])
     console = Console()
@@ -102,5 +109,5 @@ def catalogue() -> None:
         console.print(table("", ["model", "kind", "name", "weights"], rows))
     else:
         console.print("No specs in ./models or MTEB_CASCADE_MODELS.")
-    for error in errors:
-        Console(stderr=True, soft_wrap=True).print(Text(str(error)))
+    for mistake in errors:
+        Console(stderr=True, soft_wrap=True).print(Text(str(mistake)))

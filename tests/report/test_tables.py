@@ -49,6 +49,21 @@ def test_an_untrained_baseline_is_said_to_be_one(
     found = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
     assert {result["model"]: result["untrained"] for result in found} == untrained
 
+    write_spec("broken", 'kind = "bm25"\nk11 = 1\n')
     tables.catalogue()
-    listed = capsys.readouterr().out
+    listed, wrong = capsys.readouterr()
+    assert wrong.startswith("models/broken.toml: unknown key 'k11'") and wrong.count("\n") == 1
     assert [name for name in (*untrained, "none", "some") if f" {name} (untrained) " in listed] == ["base", "none"]
+
+
+def test_only_what_is_shown_is_explained(
+    write_spec: Callable[[str, str], Path], task: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_spec("words", 'kind = "bm25"\n')
+    for measures, said in (
+        (["recall@1"], "Highest possible recall@1: .000. 1 queries have no relevant document and count as 0."),
+        (["mrr@10"], "1 queries have no relevant document and count as 0."),
+        (["ndcg@10"], ""),
+    ):
+        (result,) = evaluate_models(["words"], task, measures=measures, relevance_level=2)
+        assert result.caption == said
