@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -41,22 +41,15 @@ def significance(p_value: float, resamples: int) -> str:
     return f"p = {figure(p_value)}" if p_value >= least else f"p < {figure(least)}"
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A plain table: the first column to the left, the others to the right."""
-    made = Table(
-        box=box.SIMPLE_HEAD,
-        title=Text(title, no_wrap=True),
-        title_justify="left",
-        title_style="",
-        padding=(0, 1),
-        collapse_padding=True,
-        pad_edge=False,
-    )
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Group:
+    """A title and a plain table: the first column to the left, the others to the right."""
+    made = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for number, name in enumerate(columns):
         made.add_column(Text(name), justify="right" if number else "left", overflow="fold")
     for row in rows:
         made.add_row(*map(Text, row))
-    return made
+    # Beside the table, not in it: rich would wrap the title to the table's width.
+    return Group(*([Text(title)] if title else []), made)
 
 
 def named(model: str, untrained: bool) -> str:
