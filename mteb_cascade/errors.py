@@ -13,6 +13,15 @@ class InputError(ValueError):
     """
 
 
+def in_one_line(error: object) -> str:
+    r"""What an exception says, its line breaks and indents turned into single spaces.
+
+    >>> in_one_line(ValueError("no weights:\n    model.bin"))
+    'no weights: model.bin'
+    """
+    return " ".join(str(error).split())
+
+
 def suggestion(given: str, known: Iterable[str], what: str = "Known") -> str:
     """The tail of an error message: what would have been possible, and what was probably meant.
 

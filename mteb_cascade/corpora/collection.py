@@ -82,8 +82,7 @@ class Collection:
         """The main split; else `test` where there is one; else the first besides train and dev; else the first."""
         if self.main_split:
             return self.main_split
-        held = [name for name in self.splits if name not in ("train", "dev")] or list(self.splits)
-        return "test" if "test" in held else held[0]
+        return main_of([name for name in self.splits if name not in ("train", "dev")] or list(self.splits))
 
     def context(self, split: str) -> dict[str, Any]:
         """What a stage may know of the queries of a split beside their text, in mteb's words."""
@@ -111,3 +110,8 @@ class Collection:
     def __repr__(self) -> str:
         splits = ", ".join(f"{name}: {len(split.queries):,} queries" for name, split in self.splits.items())
         return f"Collection({self.title}: {len(self.corpus):,} documents; {splits})"
+
+
+def main_of(splits: Sequence[str]) -> str:
+    """`test` where it is among the splits, else the first of them."""
+    return "test" if "test" in splits else splits[0]

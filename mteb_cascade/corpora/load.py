@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mteb_cascade.corpora.collection import Collection
+from mteb_cascade.corpora.collection import Collection, main_of
 from mteb_cascade.errors import InputError, suggestion
 
 
@@ -83,7 +83,7 @@ def folder(path: Path, relevance_level: int | None, allow_empty: bool) -> Collec
     described = replace(
         collection,
         name=entry.name,
-        main_split="test" if "test" in entry.splits else entry.splits[0],
+        main_split=main_of(entry.splits),
         ignore_identical_ids=entry.ignore_identical_ids,
     )
     return described.at_level(relevance_level or entry.relevance_level)

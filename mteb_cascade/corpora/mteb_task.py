@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mteb_cascade.corpora.collection import Collection, Split
+from mteb_cascade.corpora.collection import Collection, Split, main_of
 from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
 from mteb_cascade.corpora.relevance_level import level_of
-from mteb_cascade.errors import InputError, suggestion
+from mteb_cascade.errors import InputError, in_one_line, suggestion
 from mteb_cascade.values.qrels import Qrels
 
 
@@ -38,7 +38,7 @@ def load(
             raise InputError(f"{name} has no subset '{subset}'. {suggestion(subset, known)}")
     wanted = list(dict.fromkeys(subsets)) or known
     task.hf_subsets = wanted
-    split = split or default_split(task)
+    split = split or main_of(task.metadata.eval_splits)
     return [collection_of(task, split, subset=subset, relevance_level=relevance_level) for subset in wanted]
 
 
@@ -63,12 +63,6 @@ def task_of(name: str) -> Any:
     return task
 
 
-def default_split(task: Any) -> str:
-    """`test` where mteb evaluates it, else the first split that it does."""
-    splits: list[str] = list(task.metadata.eval_splits)
-    return "test" if "test" in splits else splits[0]
-
-
 def collection_of(task: Any, split: str, *, subset: str = "default", relevance_level: int | None = None) -> Collection:
     """One split of an mteb retrieval task; its data are loaded if they are not yet.
 
@@ -88,7 +82,7 @@ def collection_of(task: Any, split: str, *, subset: str = "default", relevance_l
         if split in splits:
             raise
         # A split that mteb does not evaluate may exist, so the data set was asked.
-        raise InputError(f"{name} has no split '{split}': {one_line(error)}. {suggestion(split, splits)}") from None
+        raise InputError(f"{name} has no split '{split}': {reason(error)}. {suggestion(split, splits)}") from None
     task.convert_v1_dataset_format_to_v2(num_proc=None)
     if subset not in task.dataset:
         raise InputError(f"{name} has no subset '{subset}'. {suggestion(subset, task.dataset)}")
@@ -110,6 +104,6 @@ def collection_of(task: Any, split: str, *, subset: str = "default", relevance_l
     )
 
 
-def one_line(error: Exception) -> str:
-    """The message of an exception as one line."""
-    return " ".join(str(error.args[0] if error.args else error).split()).rstrip(".")
+def reason(error: Exception) -> str:
+    """The message of an exception as one line, without a KeyError's quotes and the full stop."""
+    return in_one_line(error.args[0] if error.args else error).rstrip(".")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_cascade.corpora.task_entry import TaskEntry
-from mteb_cascade.errors import InputError
+from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.load import resolved
@@ -123,7 +123,7 @@ def attempted(download: Download) -> str:
     except InputError as error:
         return str(error)
     except Exception as error:  # whatever a hub's client, a dataset's reader or the disk says: the next is still tried
-        reason = " ".join(str(error).split())[:300]
+        reason = in_one_line(error)[:300]
         remedy = "; HF_HUB_OFFLINE is set, fetch it on a machine with network" if offline() else ""
         return f"{download.what}: {type(error).__name__}: {reason}{remedy}"
     return ""

@@ -13,9 +13,7 @@ from rich.text import Text
 
 from mteb_cascade import spec as specs
 from mteb_cascade.errors import InputError
-from mteb_cascade.spec import Spec
 from mteb_cascade.stages.load import build
-from mteb_cascade.stages.weights import is_untrained, local_folder
 
 if TYPE_CHECKING:
     from mteb_cascade.experiments.evaluate import Evaluation
@@ -57,13 +55,6 @@ def named(model: str, untrained: bool) -> str:
     return f"{model} (untrained)" if untrained else model
 
 
-def has_untrained_weights(spec: Spec) -> bool:
-    """Whether a spec's model is an untrained baseline, told without loading it."""
-    return spec.kind == "bi-encoder" and is_untrained(
-        spec, local_folder(str(spec.options.get("model") or spec.weights))
-    )
-
-
 def evaluations(results: Sequence[Evaluation]) -> None:
     """One row a model, one column a measure; a table a subset, and the mean over several subsets."""
     by_subset: dict[str, list[Evaluation]] = {}
@@ -91,12 +82,13 @@ def catalogue() -> None:
     errors: list[InputError] = list(unreadable)
     rows = []
     for short_name, spec in sorted(found.items()):
+        untrained = False
         try:
-            build(spec, fetch=False)
+            untrained = build(spec, fetch=False).untrained
         except InputError as error:
             errors.append(error)
         weights = "there" if spec.weights.is_dir() else ("not trained" if spec.training else "")
-        rows.append([named(short_name, has_untrained_weights(spec)), spec.kind, spec.name, weights])
+        rows.append([named(short_name, untrained), spec.kind, spec.name, weights])
     console = Console()
     if rows:
         console.print(table("", ["model", "kind", "name", "weights"], rows))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
-from mteb_cascade.stages.weights import expect_safetensors, fetched_folder, read_json
+from mteb_cascade.stages.weights import architectures, expect_safetensors, fetched_folder
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -50,10 +50,10 @@ def encoder_ranker(
     name = str(Path(base).expanduser().absolute()) if isinstance(base, Path) or Path(base).is_dir() else base
     folder = fetched_folder(name, revision, None, what)
     expect_safetensors(folder, what)
-    config = read_json(folder / "config.json")
-    if any(str(one).endswith("ForCausalLM") for one in config.get("architectures") or ()):
+    decoders = [name for name in architectures(folder) if name.endswith("ForCausalLM")]
+    if decoders:
         raise InputError(
-            f"{what}: {shown(folder)} holds a decoder ({config['architectures'][0]}), whose first tokens see nothing "
+            f"{what}: {shown(folder)} holds a decoder ({decoders[0]}), whose first tokens see nothing "
             "of the document; expected an encoder or an encoder-decoder"
         )
     body = Transformer(

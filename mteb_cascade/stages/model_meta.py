@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mteb_cascade.errors import suggestion
+from mteb_cascade.errors import in_one_line, suggestion
 from mteb_cascade.spec import SpecError
 from mteb_cascade.stages.base import Stage
 
@@ -82,7 +82,7 @@ def model_meta_of(stage: Stage) -> ModelMeta:
     except ValueError as error:
         if spec is None:
             raise
-        raise SpecError(spec.path, [f"[card] {' '.join(str(error).split())}"]) from None
+        raise SpecError(spec.path, [f"[card] {in_one_line(error)}"]) from None
 
 
 def tensor_shapes(stage: Stage) -> Iterator[list[int]]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from safetensors import SafetensorError
 
-from mteb_cascade.errors import InputError
+from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import SERVING, Stage
 from mteb_cascade.stages.download import Download
@@ -84,8 +84,7 @@ class ModelStage(Stage):
                 except InputError:
                     raise
                 except (OSError, ValueError, RuntimeError) as error:
-                    reason = " ".join(str(error).split())
-                    raise InputError(f"{self.what}: {shown(folder)} cannot be loaded: {reason}") from error
+                    raise InputError(f"{self.what}: {shown(folder)} cannot be loaded: {in_one_line(error)}") from error
             return self._network
 
     def prepare(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mteb_cascade import spec as specs
-from mteb_cascade.errors import InputError
+from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.stages.weights import offline
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def loaded(name: str, revision: str | None, device: str | None, *, trusted: bool
 
 def reason(error: Exception) -> str:
     """Why a model could not be loaded, in one line."""
-    text = " ".join(str(error).split()) or "no reason given"
+    text = in_one_line(error) or "no reason given"
     unreachable = isinstance(error, OSError) or type(error).__module__.partition(".")[0] in ("huggingface_hub", "httpx")
     if unreachable and offline():
         return (

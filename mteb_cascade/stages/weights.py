@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mteb_cascade.errors import InputError, suggestion
+from mteb_cascade.errors import InputError, in_one_line, suggestion
 from mteb_cascade.spec import NAME, Spec, shown
 
 KIND_OF_MODEL_TYPE = {
@@ -99,7 +99,7 @@ def fetched_snapshot(model: str, revision: str | None, what: str) -> Path:
     except RevisionNotFoundError:
         reason = f"the hub has it, but no revision '{revision}' of it"
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        reason = f"the hub did not give it ({' '.join(str(error).split())})"
+        reason = f"the hub did not give it ({in_one_line(error)})"
     raise InputError(f"{what}: '{model}' is no model known here, and cannot be fetched: {reason}")
 
 

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from math import log
-
 import numpy as np
 import pytest
+from slow_bm25 import slow_bm25
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
@@ -11,20 +10,6 @@ from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.values.run import PAD, Run
 
 CORPUS = Corpus.of(["a", "b", "c"], ["red foxes", "blue whale whale", "red whale swims slowly"])
-
-
-def slow_bm25(words: list[str], document: list[str], documents: list[list[str]], k1: float, b: float) -> float:
-    """Lucene's formula, which leaves out the constant factor k1 + 1."""
-    average = sum(map(len, documents)) / len(documents)
-    total = 0.0
-    for word in words:
-        df = sum(word in other for other in documents)
-        tf = document.count(word)
-        if not tf:
-            continue
-        idf = log(1 + (len(documents) - df + 0.5) / (df + 0.5))
-        total += idf * tf / (tf + k1 * (1 - b + b * len(document) / average))
-    return total
 
 
 @pytest.mark.parametrize(("k1", "b"), [(1.5, 0.75), (0.9, 0.4), (0.0, 0.0), (1.2, 1.0)])

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from math import log
 from pathlib import Path
 
 import numpy as np
 import pytest
+from slow_bm25 import slow_bm25
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
@@ -20,18 +20,6 @@ with_pyserini = pytest.mark.skipif(
 )
 
 CORPUS = Corpus.of(["a", "b", "c"], ["red foxes", "blue whale whale", "red whale swims slowly"])
-
-
-def slow_bm25(words: list[str], document: list[str], documents: list[list[str]], k1: float, b: float) -> float:
-    """Lucene's formula, which leaves out the constant factor k1 + 1."""
-    average = sum(map(len, documents)) / len(documents)
-    total = 0.0
-    for word in words:
-        df = sum(word in other for other in documents)
-        tf = document.count(word)
-        idf = log(1 + (len(documents) - df + 0.5) / (df + 0.5))
-        total += idf * tf / (tf + k1 * (1 - b + b * len(document) / average)) if tf else 0
-    return total
 
 
 def indexed(corpus: Corpus, **options) -> Lucene:
