@@ -6,14 +6,13 @@ query without positives is NaN in a measure and 0 here, as it is in the means th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-BLOCK = 2**21
-"""Numbers (resample x cluster) held at a time."""
+from mteb_cascade.values.resampling import blocks, half_widths, resampled_means, totals
 
 RESAMPLES = 10_000
 
@@ -58,8 +57,8 @@ def interval(
     Raises:
         ValueError: There is no query, or not one cluster a query.
     """
-    sums, sizes = _totals(values, clusters)
-    means = _resampled_means(sums, sizes, resamples, seed)
+    sums, sizes = totals(values, clusters)
+    means = resampled_means(sums, sizes, resamples, seed)
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return (low, high) if np.ndim(values) == 2 else (low[0], high[0])
 
@@ -90,9 +89,9 @@ def paired_bootstrap(
     Raises:
         ValueError: Lengths disagree, there is no query, or a query is NaN in one of the two only.
     """
-    sums, sizes = _totals(_differences(a, b), clusters)
+    sums, sizes = totals(_differences(a, b), clusters)
     observed = float(sums.sum() / sizes.sum())
-    means = _resampled_means(sums, sizes, resamples, seed)[:, 0]
+    means = resampled_means(sums, sizes, resamples, seed)[:, 0]
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     farther = int(_at_least(np.abs(means - observed), abs(observed)).sum())
     return Comparison(observed, float(low), float(high), (farther + 1) / (resamples + 1))
@@ -124,7 +123,7 @@ def randomisation_test(
     >>> randomisation_test([1, 1, 1, 0, 0], [0, 0, 0, 0, 0])
     0.25
     """
-    sums = _totals(_differences(a, b), clusters)[0][:, 0]
+    sums = totals(_differences(a, b), clusters)[0][:, 0]
     # A difference of 0 has no sign to flip.
     sums = sums[sums != 0]
     observed = abs(sums.sum())
@@ -132,7 +131,7 @@ def randomisation_test(
     count = 2 ** len(sums) if exact else resamples
     rng = np.random.default_rng(seed)
     farther = 0
-    for start, stop in _blocks(count, len(sums)):
+    for start, stop in blocks(count, len(sums)):
         if exact:
             flips = (np.arange(start, stop)[:, None] >> np.arange(len(sums))) & 1
         else:
@@ -192,17 +191,10 @@ def upper_bounds(
     Raises:
         ValueError: There is no query, or not one cluster a query.
     """
-    sums, sizes = _totals(losses, clusters)
+    sums, sizes = totals(losses, clusters)
     mean: NDArray[np.float64] = sums.sum(axis=0) / sizes.sum()
-    short = mean - _resampled_means(sums, sizes, resamples, seed)
-    error = short.std(axis=0)
-    # Rounding gives a constant column a deviation of some 1e-17; it must not become a divisor.
-    varies = error > 1e-12 * np.maximum(np.abs(mean), 1e-12)
-    if not varies.any():
-        return mean
-    largest = (short[:, varies] / error[varies]).max(axis=1)
-    bounds: NDArray[np.float64] = mean + np.quantile(largest, level) * np.where(varies, error, 0.0)
-    return bounds
+    short = mean - resampled_means(sums, sizes, resamples, seed)
+    return mean + half_widths(short, level, np.abs(sums).max(initial=0.0))
 
 
 @dataclass(frozen=True)
@@ -309,43 +301,6 @@ def _differences(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     return first - second
 
 
-def _totals(values: ArrayLike, clusters: Sequence[str] | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of each cluster's values, [C, D], and its number of queries, [C]."""
-    table = np.nan_to_num(np.asarray(values, np.float64))
-    if not len(table):
-        raise ValueError("there is no query to compare")
-    table = table.reshape(len(table), -1)
-    if clusters is None:
-        return table, np.ones(len(table))
-    if len(clusters) != len(table):
-        raise ValueError(f"{len(table)} queries need as many cluster names; got {len(clusters)}")
-    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
-    sums = np.zeros((int(cluster.max()) + 1, table.shape[1]))
-    np.add.at(sums, cluster, table)
-    return sums, np.bincount(cluster).astype(np.float64)
-
-
-def _resampled_means(
-    sums: NDArray[np.float64], sizes: NDArray[np.float64], resamples: int, seed: int
-) -> NDArray[np.float64]:
-    """float64 [B, D], means over queries when as many clusters are drawn again, with replacement."""
-    rng = np.random.default_rng(seed)
-    clusters = len(sums)
-    means = np.empty((resamples, sums.shape[1]))
-    for start, stop in _blocks(resamples, clusters):
-        drawn = rng.integers(0, clusters, (stop - start, clusters))
-        drawn += np.arange(stop - start)[:, None] * clusters
-        times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
-        means[start:stop] = (times @ sums) / (times @ sizes)[:, None]
-    return means
-
-
 def _at_least(values: NDArray[np.float64], limit: float) -> NDArray[np.bool_]:
     """Values >= limit, where equal up to rounding is equal: sums of the same numbers differ in the last bits."""
     return values >= limit * (1 - 1e-12) - 1e-15
-
-
-def _blocks(count: int, width: int) -> Iterator[tuple[int, int]]:
-    size = max(1, BLOCK // max(1, width))
-    for start in range(0, count, size):
-        yield start, min(start + size, count)

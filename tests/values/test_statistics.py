@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mteb_cascade.values import statistics as module
+from mteb_cascade.values import resampling as module
 from mteb_cascade.values.statistics import (
     as_good_as_best,
     holm,
