@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 Progress = Callable[[int, int, str], None]
 """Called with the steps done, the steps in all, and a word on what is being done."""
@@ -11,6 +12,14 @@ Progress = Callable[[int, int, str], None]
 
 def silent(done: int, total: int, note: str = "") -> None:
     """Say nothing."""
+
+
+_drawn: ContextVar[bool] = ContextVar("drawn", default=False)
+
+
+def is_drawn() -> bool:
+    """Whether a bar is on the screen already: what works under it draws none of its own."""
+    return _drawn.get()
 
 
 @contextmanager
@@ -26,10 +35,19 @@ def bar(title: str) -> Iterator[Progress]:
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(title, total=None, note="")
+    progress = Progress(*columns, console=Console(stderr=True))
+    task = progress.add_task(title, total=None, note="")
 
-        def report(done: int, total: int, note: str = "") -> None:
-            progress.update(task, completed=done, total=total, note=note)
+    def report(done: int, total: int, note: str = "") -> None:
+        # Not before there is something to tell: a mistake found while the work is prepared stays one line.
+        if not progress.live.is_started:
+            progress.start()
+        progress.update(task, completed=done, total=total, note=note)
 
+    drawn = _drawn.set(True)
+    try:
         yield report
+    finally:
+        _drawn.reset(drawn)
+        if progress.live.is_started:
+            progress.stop()

@@ -25,12 +25,14 @@ class Split:
             resample.
         candidates: {query: document ids} of a Reranking task, whose queries rank these alone; None where the whole
             corpus is searched.
+        part_of: Of a part of a split, the name of the whole, which run files and models know.
     """
 
     queries: Queries
     qrels: Qrels
     clusters: tuple[str, ...] | None = None
     candidates: Mapping[str, Sequence[str]] | None = None
+    part_of: str = ""
 
     def judged(self) -> Split:
         """Only the queries with a relevant document, which is what mteb evaluates."""
@@ -41,7 +43,7 @@ class Split:
         """The queries at these rows."""
         queries = self.queries.rows(rows.tolist())
         clusters = tuple(self.clusters[i] for i in rows) if self.clusters else None
-        return Split(queries, self.qrels.only(queries.ids), clusters, self.candidates)
+        return Split(queries, self.qrels.only(queries.ids), clusters, self.candidates, self.part_of)
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,7 +89,8 @@ class Collection:
     def context(self, split: str) -> dict[str, Any]:
         """What a stage may know of the queries of a split beside their text, in mteb's words."""
         metadata = {} if self.task_metadata is None else {"task_metadata": self.task_metadata}
-        return {"task": self.task or self.name, "hf_split": split, "hf_subset": self.subset, **metadata}
+        whole = (self.splits[split].part_of if split in self.splits else "") or split
+        return {"task": self.task or self.name, "hf_split": whole, "hf_subset": self.subset, **metadata}
 
     def split(self, name: str) -> Split:
         """One split by name.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from mteb_cascade.corpora.collection import Collection, main_of
+from mteb_cascade.corpora.dev_split import cut, parsed
 from mteb_cascade.errors import InputError, suggestion
 
 
@@ -22,7 +23,8 @@ def load(
 
     Args:
         task: `PythonDocs` (or its task's name), the path of a folder, or a name that mteb knows.
-        split: The split that has to be there; the collection's `default_split` where none is named.
+        split: The split that has to be there, or the name of a part of one, such as `test[dev=.2,seed=0]`; the
+            collection's `default_split` where none is named.
         subset: hf_subset of a multilingual task.
         relevance_level: A grade of at least this is relevant; by default what the folder's task.toml says, what is
             known of the task, or 1.
@@ -49,7 +51,8 @@ def load_subsets(
     """As `load`, one collection a subset; all subsets of the task where none is named."""
     if relevance_level is not None and relevance_level < 1:
         raise InputError(f"relevance level: expected at least 1, got {relevance_level}; grade 0 means not relevant")
-    name = str(task)
+    name, part = str(task), parsed(split or "")
+    whole = part[0] if part else split
     if name in ("PythonDocs", "PythonDocsRetrieval"):
         from mteb_cascade.corpora import pythondocs
 
@@ -61,11 +64,13 @@ def load_subsets(
     else:
         from mteb_cascade.corpora import mteb_task
 
-        collections = mteb_task.load(name, split, subsets=subsets, relevance_level=relevance_level)
+        collections = mteb_task.load(name, whole, subsets=subsets, relevance_level=relevance_level)
     held = [collection.subset for collection in collections]
     for subset in subsets:
         if subset not in held:
             raise InputError(f"{collections[0].name} has no subset '{subset}'. {suggestion(subset, held)}")
+    if part:
+        collections = [cut(collection, *part)[0] for collection in collections]
     for collection in collections:
         collection.split(split or collection.default_split)
     return collections

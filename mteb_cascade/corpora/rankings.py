@@ -87,10 +87,16 @@ class Rankings:
         """These queries' lists as a run; queries without one and documents that the corpus lacks are warned of.
 
         Raises:
-            InputError: The file says that it was made for another corpus.
+            InputError: The file says that it was made for another corpus, or has no document of this one.
         """
         if self.made is not None:
             self.made.refuse_other(corpus, self.path)
+        rows = corpus.rows(self.document_ids)
+        if len(rows) and (rows == PAD).all():
+            raise InputError(
+                f"{self.path}: none of its {len(rows):,} documents is in the corpus, whose {len(corpus):,} ids are "
+                f"like '{corpus.ids[0]}'; the file's are like '{self.document_ids[0]}'. Expected a run on this corpus"
+            )
         asked = pc.index_in(pa.array(queries.ids, pa.large_string()), value_set=self.query_ids)
         asked = np.asarray(pc.fill_null(asked, -1).to_numpy(zero_copy_only=False), np.int64)
         self._warn_of_queries(queries, asked < 0)
@@ -101,11 +107,11 @@ class Rankings:
         scores = np.full(docs.shape, -np.inf, np.float32)
         cells = np.arange(docs.shape[1]) < lengths[:, None]
         pairs = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
-        docs[cells] = corpus.rows(self.document_ids)[self.documents[pairs]]
+        docs[cells] = rows[self.documents[pairs]]
         scores[cells] = self.scores[pairs]
-        strangers = pairs[docs[cells] == PAD]
+        strangers = np.unique(self.documents[pairs[docs[cells] == PAD]])
         if len(strangers):
-            example = self.document_ids[int(self.documents[strangers[0]])]
+            example = self.document_ids[int(strangers[0])]
             warnings.warn(
                 f"{self.path}: {len(strangers):,} of its documents are not in the corpus and left out, such as "
                 f"'{example}'",

@@ -23,6 +23,9 @@ from mteb_cascade.values.run import PAD, Run
 
 COLUMNS = ("query_id", "document_id", "score")
 
+RUN_ENDINGS = (".trec", ".run", ".txt", ".tsv", ".parquet", ".json")
+"""How the names of run files end; one with any other ending is read as a TREC run."""
+
 PREDICTIONS = "_predictions.json"
 """How mteb ends the name of a task's file in a prediction folder."""
 
@@ -105,18 +108,20 @@ def collected(
 
 def trec_rows(path: Path) -> Iterator[tuple[int, str, str, float]]:
     """(line, query, document, score) of a TREC run: `query Q0 document rank score tag`."""
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            parts = line.split()
-            if not parts:
-                continue
-            try:
-                query, _, document, _, score, *_ = parts
-                yield number, query, document, float(score)
-            except ValueError:
-                raise InputError(
-                    f"{path}: line {number}: expected 'query Q0 document rank score tag', got {line.strip()[:80]!r}"
-                ) from None
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                parts = line.split()
+                if not parts:
+                    continue
+                try:
+                    query, _, document, _, score, *_ = parts
+                    yield number, query, document, float(score)
+                except ValueError:
+                    expected = "expected 'query Q0 document rank score tag'"
+                    raise InputError(f"{path}: line {number}: {expected}, got {line.strip()[:80]!r}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no TREC run, which is text in UTF-8; unpack it where it is packed") from None
 
 
 def parquet_rankings(path: Path) -> Rankings:

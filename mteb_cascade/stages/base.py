@@ -10,7 +10,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -19,10 +18,13 @@ from numpy.typing import NDArray
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import corpus_of, queries_of
 from mteb_cascade.errors import InputError
+from mteb_cascade.progress import Progress, silent
 from mteb_cascade.spec import Spec
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.exact import best, stacked
 from mteb_cascade.stages.files import digests
+from mteb_cascade.stages.own_code import closes_over_variables, code_of, is_own
+from mteb_cascade.stages.stored import BLOCK_TOKENS, retrieved, scored
 from mteb_cascade.values.fusion import rerank
 from mteb_cascade.values.run import PAD, Run
 
@@ -51,6 +53,11 @@ class Stage(ABC):
     """Whether a score depends on its (query, document) alone: such a stage can be swept in one pass."""
     pairs_at_once: ClassVar[int] = 1_000_000
     """Pairs that full-corpus scoring hands to `score` together."""
+
+    stored: ClassVar[bool] = True
+    """Whether scores are worth storing: they cost more than a look-up, and follow from the two texts alone."""
+    block_tokens: ClassVar[int] = BLOCK_TOKENS
+    """Estimated tokens that are scored, and stored, together."""
 
     name: str = field(default="", metadata=SERVING)
     device: str | None = field(default=None, metadata=SERVING, repr=False)
@@ -117,14 +124,8 @@ class Stage(ABC):
         Raises:
             InputError: That would be more than `pair_limit` pairs.
         """
+        self.refuse_full_corpus(len(queries))
         size = len(self.corpus)
-        pairs = len(queries) * size
-        if pairs > self.pair_limit:
-            raise InputError(
-                f"{self.label} would have to score the whole corpus: {len(queries):,} queries x {size:,} documents = "
-                f"{pairs:,} pairs, over the limit of {self.pair_limit:,}. Put a first stage before it in a cascade, "
-                f"or allow it with pair_limit = {pairs}"
-            )
         block = max(1, self.pairs_at_once // max(size, 1))
         everything = np.arange(size, dtype=np.int32)[None, :]
         runs = []
@@ -135,9 +136,40 @@ class Stage(ABC):
             runs.append(best(part.ids, self.corpus, [(0, self.score(part, candidates))], k))
         return stacked(runs, queries, self.corpus)
 
+    def refuse_full_corpus(self, queries: int) -> None:
+        """Raise InputError where scoring the whole corpus would be more than `pair_limit` pairs."""
+        pairs = queries * len(self.corpus)
+        if pairs > self.pair_limit:
+            raise InputError(
+                f"{self.label} would have to score the whole corpus: {queries:,} queries x {len(self.corpus):,} "
+                f"documents = {pairs:,} pairs, over the limit of {self.pair_limit:,}. Put a first stage before it in a "
+                f"cascade, or allow it with pair_limit = {pairs}"
+            )
+
+    def retrieved(self, queries: Queries, k: int) -> Run:
+        """As `retrieve`, through the store of retrieved runs."""
+        return retrieved(self, queries, k, self.retrieve, prepare=self.prepare)
+
+    def scored(self, queries: Queries, candidates: Run, progress: Progress = silent) -> NDArray[np.float32]:
+        """As `score`, through the store of pair scores, block by block; `progress` is told of the pairs."""
+        return scored(self, queries, candidates, progress)
+
+    def store_key(self, queries: Queries) -> str | None:
+        """What the store files scores and runs for these queries under; None where they cannot be stored.
+
+        By default the fingerprint, where there is one. It does not know variables that a class of the user's own
+        closes over: such a stage is never stored.
+        """
+        if any(closes_over_variables(kind) for kind in type(self).__mro__):
+            return None
+        try:
+            return self.fingerprint
+        except TypeError:
+            return None
+
     def rank(self, queries: Queries, candidates: Run) -> Run:
-        """The candidates sorted by `score`; those that it cannot score stand below the others in their old order."""
-        return rerank(candidates, self.score(queries, candidates), candidates.depth)
+        """The candidates sorted by score; those that it cannot score stand below the others in their old order."""
+        return rerank(candidates, self.scored(queries, candidates), candidates.depth)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -190,7 +222,7 @@ class Stage(ABC):
         """
         queries = queries_of(queries, context)
         if top_ranked is None:
-            return self.retrieve(queries, top_k).cut(top_k).as_dict()
+            return self.retrieved(queries, top_k).cut(top_k).as_dict()
         candidates = candidates_of(queries, self.corpus, top_ranked)
         return self.rank(queries, candidates).cut(top_k).as_dict()
 
@@ -210,29 +242,22 @@ class Stage(ABC):
         self._model_meta = meta.model_copy(update={"revision": self.fingerprint, "loader_kwargs": pipeline})
 
 
-def is_own(kind: type) -> bool:
-    """Whether a class belongs to this package, whose version results state."""
-    return kind.__module__.startswith("mteb_cascade.")
-
-
-def code_of(kind: type) -> str:
-    """The source of a class; its methods' byte code where there is no source (an interactive session)."""
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        methods = {name: value.__code__ for name, value in vars(kind).items() if inspect.isfunction(value)}
-        return json.dumps({name: instructions_of(code) for name, code in methods.items()}, sort_keys=True)
-
-
-def instructions_of(code: CodeType) -> list[Any]:
-    """Byte code, names and constants, without the addresses that a repr of nested code would show."""
-    constants = [instructions_of(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return [code.co_code.hex(), code.co_names, constants]
-
-
 def hash_of(value: Any) -> str:
     """SHA-256 of a JSON value, keys sorted."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=identity_of).encode()).hexdigest()
+
+
+def key_of_parts(whole: Stage, parts: Sequence[Stage], queries: Queries) -> str | None:
+    """The `store_key` of a composition; None where a part has none.
+
+    The fingerprint, unless a part is filed under more than its own: then so is the whole.
+    """
+    keys = [part.store_key(queries) for part in parts]
+    if None in keys:
+        return None
+    if keys == [part.fingerprint for part in parts]:
+        return whole.fingerprint
+    return hash_of([whole.fingerprint, *keys])
 
 
 def identity_of(value: Any) -> Any:

@@ -12,41 +12,19 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import spoken
+from mteb_cascade.engine.texts import Task
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import cells, scattered
+from mteb_cascade.stages.document_vectors import DocumentVectors
 from mteb_cascade.stages.exact import nearest
 from mteb_cascade.stages.model_stage import EncoderStage
+from mteb_cascade.stages.stored import vectors_of
 from mteb_cascade.stages.weights import is_untrained, local_folder
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
-
-
-class DocumentVectors:
-    """Vectors of a corpus, each document encoded when it is first asked for.
-
-    Args:
-        corpus: N documents.
-    """
-
-    def __init__(self, corpus: Corpus) -> None:
-        self.corpus = corpus
-        self.known = np.zeros(len(corpus), bool)
-        self.values: NDArray[np.float32] | None = None
-
-    def at(self, rows: NDArray[np.integer], encode: Any) -> NDArray[np.float32]:
-        """float32 [len(rows), d]; what is missing is encoded by `encode(texts)`."""
-        missing = np.unique(rows[~self.known[rows]])
-        if len(missing) or self.values is None:
-            encoded = encode(self.corpus.texts_at(missing))
-            if self.values is None:
-                self.values = np.empty((len(self.corpus), encoded.shape[1]), np.float32)
-            self.values[missing] = encoded
-            self.known[missing] = True
-        found: NDArray[np.float32] = self.values[rows]
-        return found
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -58,6 +36,7 @@ class BiEncoder(EncoderStage):
     """
 
     kind: ClassVar[str] = "bi-encoder"
+    stored: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,11 +58,19 @@ class BiEncoder(EncoderStage):
 
     def encode_queries(self, texts: list[str]) -> NDArray[np.float32]:
         """float32 [len(texts), d]."""
-        return self._unit(self.network.encode_query(texts, **self.encoding(texts, self.query_prompt)))
+        return self._encoded(texts, "query")
 
     def encode_documents(self, texts: list[str]) -> NDArray[np.float32]:
         """float32 [len(texts), d]."""
-        return self._unit(self.network.encode_document(texts, **self.encoding(texts, self.document_prompt)))
+        return self._encoded(texts, "document")
+
+    def _encoded(self, texts: list[str], task: Task) -> NDArray[np.float32]:
+        vectors = np.empty((0, 0), np.float32)
+        for pack, part in self.encoded(texts, task, self._unit):
+            if not vectors.size:
+                vectors = np.empty((len(texts), part.shape[1]), np.float32)
+            vectors[pack] = part
+        return vectors
 
     def _unit(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
         """Vectors of length 1 where the model compares by cosine; as they are elsewhere."""
@@ -96,7 +83,7 @@ class BiEncoder(EncoderStage):
     def _vectors_of(self, corpus: Corpus) -> DocumentVectors:
         with self._lock:
             if self._vectors is None or self._vectors.corpus.digest != corpus.digest:
-                self._vectors = DocumentVectors(corpus)
+                self._vectors = DocumentVectors(corpus, vectors_of(self, corpus))
             return self._vectors
 
     def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> NDArray[np.float32]:

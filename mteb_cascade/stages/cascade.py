@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
-from mteb_cascade.stages.base import Stage, cells, hash_of
+from mteb_cascade.progress import Progress, silent
+from mteb_cascade.stages.base import Stage, cells, hash_of, key_of_parts
 from mteb_cascade.stages.download import Download
+from mteb_cascade.store.switch import bypassed
 from mteb_cascade.values.fusion import rerank
 from mteb_cascade.values.lookup import looked_up
 from mteb_cascade.values.run import PAD, Run
@@ -61,6 +63,7 @@ class Cascade(Stage):
 
     kind: ClassVar[str] = "cascade"
     pointwise: ClassVar[bool] = False
+    stored: ClassVar[bool] = False
 
     def __init__(self, first: Stage | str, *steps: Step, **base: Any) -> None:
         from mteb_cascade.stages.load import load
@@ -150,10 +153,11 @@ class Cascade(Stage):
         depths = self.depths if depths is None else list(depths)
         check_depths(depths, len(self.steps))
         pool = max([k, *(int(np.max(depth, initial=0)) for depth in depths)])
-        first = self.first.retrieve(queries, pool) if candidates is None else self.first.rank(queries, candidates)
-        return self._reranked(queries, first, depths)
+        first = self.first.retrieved(queries, pool) if candidates is None else self.first.rank(queries, candidates)
+        return self.reranked(queries, first, depths)
 
-    def _reranked(self, queries: Queries, run: Run, depths: Sequence[Depth]) -> list[Run]:
+    def reranked(self, queries: Queries, run: Run, depths: Sequence[Depth], progress: Progress = silent) -> list[Run]:
+        """As `trace`, from the first stage's run [Q, K], K at least every depth."""
         runs = [run]
         for step, depth in zip(self.steps, depths, strict=True):
             head = run.cut(int(np.max(depth, initial=0)))
@@ -161,13 +165,18 @@ class Cascade(Stage):
             wanted = head.without(beyond)
             scores = np.full(run.docs.shape, -np.inf, np.float32)
             if len(cells(wanted)[0]):
-                scores[:, : head.depth] = step.stage.score(queries, wanted)
+                scores[:, : head.depth] = step.stage.scored(queries, wanted, progress)
             run = rerank(run, scores, depth, step.blend)
             runs.append(run)
         return runs
 
     def retrieve(self, queries: Queries, k: int) -> Run:
-        """The last run of the trace, cut to k."""
+        """As `retrieved`, every score computed anew."""
+        with bypassed():
+            return self.retrieved(queries, k)
+
+    def retrieved(self, queries: Queries, k: int) -> Run:
+        """The last run of the trace, cut to k; the store keeps what each stage says, not what follows from it."""
         return self.trace(queries, k)[-1].cut(k)
 
     def rank(self, queries: Queries, candidates: Run) -> Run:
@@ -175,10 +184,19 @@ class Cascade(Stage):
         return self.trace(queries, candidates.depth, candidates=candidates)[-1]
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """As `scored`, every score computed anew."""
+        with bypassed():
+            return self.scored(queries, candidates)
+
+    def scored(self, queries: Queries, candidates: Run, progress: Progress = silent) -> NDArray[np.float32]:
         """The scores that `rank` gives, put back into the candidates' order."""
         ranked = self.rank(queries, candidates)
         found = looked_up(ranked, candidates, np.full(len(queries), -np.inf))
         return np.where(candidates.docs == PAD, -np.inf, found).astype(np.float32)
+
+    def store_key(self, queries: Queries) -> str | None:
+        """The fingerprint, and what the stages' own keys add to theirs."""
+        return key_of_parts(self, list(self), queries)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Queries
+from mteb_cascade.engine.pairs import scores_of_pairs
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import cells, scattered
-from mteb_cascade.stages.model_stage import ModelStage, is_watched
+from mteb_cascade.stages.model_stage import Dtype, ModelStage
+from mteb_cascade.stages.modules import is_module, load_module
 from mteb_cascade.stages.padding import ensure_padding
+from mteb_cascade.stages.stored import BLOCK_TOKENS
 from mteb_cascade.stages.weights import MODULE_KEY, read_json
 from mteb_cascade.values.run import Run
 
@@ -31,6 +34,13 @@ class CrossEncoder(ModelStage):
 
     kind: ClassVar[str] = "cross-encoder"
 
+    dtype: Dtype = "auto"
+
+    @property
+    def block_tokens(self) -> int:  # type: ignore[override]
+        """Modules of ours take ten times as many in the same time, and save work where documents are shared."""
+        return BLOCK_TOKENS * (10 if is_module(self.network) else 1)
+
     def load(self, folder: Path) -> Any:
         """The model in this folder.
 
@@ -38,8 +48,6 @@ class CrossEncoder(ModelStage):
             InputError: Its head is newly initialised, it has several labels, or batches would change its scores.
         """
         if read_json(folder / "config.json").get(MODULE_KEY):
-            from mteb_cascade.stages.modules import load_module
-
             return load_module(folder, self.device)
         from sentence_transformers import CrossEncoder as Network
 
@@ -57,28 +65,23 @@ class CrossEncoder(ModelStage):
             raise InputError(
                 f"{self.what}: {shown(folder)} has {network.num_labels} labels; a reranker needs one, its relevance"
             )
-        if self.dtype != "float32":
+        if self.computes_in != "float32":
             # A folder may have its own choice saved; those layers are of another class already.
             network.set_keep_in_fp32_modules([*(network.keep_in_fp32_modules or ()), *head_layers(network)])
-        ensure_padding(network, self.what, self.dtype, self.batch_size)
+        ensure_padding(network, self.what, self.computes_in, self.batch_size)
         return network
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
-        """Logit of every candidate; sorted by length inside, so little is padded."""
+        """Logit of every candidate; packed by length, so little is padded."""
         rows, columns = cells(candidates)
         if not len(rows):
             return scattered(candidates, ())
-        import torch
-
         documents = candidates.corpus.texts_at(candidates.docs[rows, columns])
         pairs = [(queries.texts[row], document) for row, document in zip(rows, documents, strict=True)]
-        logits = self.network.predict(
-            pairs,
-            batch_size=self.batch_size,
-            activation_fn=torch.nn.Identity(),
-            show_progress_bar=is_watched(len(pairs)),
-        )
-        return scattered(candidates, np.asarray(logits, np.float32))
+        network = self.network
+        if is_module(network):
+            return scattered(candidates, network.predict(pairs))
+        return scattered(candidates, scores_of_pairs(network, pairs, self.batch_size, self.what))
 
 
 def head_layers(network: Network) -> list[str]:

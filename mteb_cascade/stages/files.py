@@ -9,14 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mteb_cascade.atomic import replaced
+from mteb_cascade.store.folder import cache_folder
 
 IGNORED = {".md", ".lock", ".h5", ".onnx", ".msgpack", ".ot"}
 """Endings of files that loading a model never reads."""
-
-
-def cache_folder() -> Path:
-    """Where stores live: `MTEB_CASCADE_CACHE`, by default `~/.cache/mteb-cascade`."""
-    return Path(os.environ.get("MTEB_CASCADE_CACHE") or "~/.cache/mteb-cascade").expanduser()
 
 
 def model_files(folder: Path) -> list[Path]:

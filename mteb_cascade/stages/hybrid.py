@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError, suggestion
-from mteb_cascade.stages.base import Stage, hash_of
+from mteb_cascade.progress import Progress, silent
+from mteb_cascade.stages.base import Stage, hash_of, key_of_parts
 from mteb_cascade.stages.download import Download
+from mteb_cascade.stages.stored import retrieved
+from mteb_cascade.store.switch import bypassed
 from mteb_cascade.values.fusion import weighted_sum
 from mteb_cascade.values.list_fusion import FUSIONS, RRF_K, Points, points_of, reciprocal_rank
 from mteb_cascade.values.run import PAD, Run
@@ -50,6 +53,7 @@ class Hybrid(Stage):
     """
 
     kind = "hybrid"
+    stored = False
 
     def __init__(
         self,
@@ -119,7 +123,7 @@ class Hybrid(Stage):
 
     def lists(self, queries: Queries) -> list[Run]:
         """The pool of each member."""
-        return [member.stage.retrieve(queries, self.pool) for member in self.members]
+        return [member.stage.retrieved(queries, self.pool) for member in self.members]
 
     def points(self, lists: Sequence[Run]) -> Points:
         """What each member gives to each document of any of their lists, before weights."""
@@ -127,16 +131,29 @@ class Hybrid(Stage):
 
     def retrieve(self, queries: Queries, k: int) -> Run:
         """The k best of the union of the members' pools; fewer where the union is smaller."""
+        with bypassed():
+            return self._fused(queries, k)
+
+    def retrieved(self, queries: Queries, k: int) -> Run:
+        """As `retrieve`, through the store, where the members' pools are too."""
+        return retrieved(self, queries, k, self._fused)
+
+    def _fused(self, queries: Queries, k: int) -> Run:
         return self.points(self.lists(queries)).ranked(self.weights).cut(k)
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+        """As `scored`, every score computed anew."""
+        with bypassed():
+            return self.scored(queries, candidates)
+
+    def scored(self, queries: Queries, candidates: Run, progress: Progress = silent) -> NDArray[np.float32]:
         """The fusion with every member asked for every candidate.
 
         Returns:
             float32 [Q, K]; -inf where one member (linear), or every member (the others), of a weight other than 0
             cannot score the candidate.
         """
-        scores = [member.stage.score(queries, candidates) for member in self.members]
+        scores = [member.stage.scored(queries, candidates, progress) for member in self.members]
         if self._fusion.pointwise:
             total = weighted_sum(scores, self.weights)
         else:
@@ -145,6 +162,10 @@ class Hybrid(Stage):
             fused = points_of(lists, self._fusion, len(candidates.corpus), candidates).total(self.weights)
             total = np.where(scored, fused, -np.inf).astype(np.float32)
         return np.where(candidates.docs == PAD, np.float32(-np.inf), total)
+
+    def store_key(self, queries: Queries) -> str | None:
+        """The fingerprint, and what the members' own keys add to theirs."""
+        return key_of_parts(self, [member.stage for member in self.members], queries)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Queries
+from mteb_cascade.engine.texts import Task
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import PAIR_LIMIT, SERVING, cells, scattered
 from mteb_cascade.stages.model_stage import EncoderStage
@@ -95,14 +96,18 @@ class LateInteraction(EncoderStage):
 
     def encode_queries(self, texts: list[str]) -> list[torch.Tensor]:
         """[tokens, d] of each text, float32 in main memory."""
-        encoded = self.network.encode_query(texts, **self.encoding(texts, self.query_prompt))
-        return [vectors.float().cpu() for vectors in encoded]
+        return self._encoded(texts, "query")
 
     def encode_documents(self, texts: list[str]) -> list[torch.Tensor]:
         """[tokens, d] of each text, float32 in main memory."""
-        encoded = self.network.encode_document(texts, **self.encoding(texts, self.document_prompt))
-        # A copy each: as views they would keep their whole padded batch alive.
-        return [vectors.float().cpu().clone() for vectors in encoded]
+        return self._encoded(texts, "document")
+
+    def _encoded(self, texts: list[str], task: Task) -> list[torch.Tensor]:
+        found: list[torch.Tensor | None] = [None] * len(texts)
+        for pack, part in self.encoded(texts, task, taken):
+            for row, vectors in zip(pack.tolist(), part, strict=True):
+                found[row] = vectors
+        return [vectors for vectors in found if vectors is not None]
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """MaxSim of every candidate, block by block of distinct documents, each encoded at most once."""
@@ -125,6 +130,11 @@ class LateInteraction(EncoderStage):
                 compared = self.network.similarity([query], [vectors[n].double() for n in at[of_query]])
                 values[pairs[of_query]] = compared[0].numpy()
         return scattered(candidates, values)
+
+
+def taken(encoded: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Vectors as float32 in main memory, a copy each: as views they would keep their whole padded batch alive."""
+    return [vectors.float().cpu().clone() for vectors in encoded]
 
 
 def parted(order: NDArray[np.integer], keys: NDArray[np.integer]) -> list[NDArray[np.integer]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class LexicalStage(Stage):
 
     A document that shares no word with the query is not returned: there is no evidence for it.
     """
+
+    stored: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -12,8 +12,9 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from mteb_cascade import spec as specs
+from mteb_cascade.corpora.run_files import RUN_ENDINGS, prediction_files
 from mteb_cascade.errors import InputError, suggestion
-from mteb_cascade.spec import Spec, SpecError
+from mteb_cascade.spec import NAME, Spec, SpecError
 from mteb_cascade.stages.base import Stage, required_fields
 from mteb_cascade.stages.unfetched import Unfetched
 from mteb_cascade.stages.weights import fetched_folder, is_path, kind_of, local_folder
@@ -58,7 +59,7 @@ def load(model: str | Path | Stage, *, device: str | None = None) -> Stage:
 
     Args:
         model: A stage (returned as it is); a name from a spec, short or as org/name; a model folder as a Path, an
-            absolute path, or one that starts with ./ or ~; or a hub id.
+            absolute path, or one that starts with ./ or ~; a run file, or a folder of mteb's predictions; or a hub id.
         device: Torch device of stages that have one.
 
     Raises:
@@ -73,14 +74,17 @@ def resolved(model: str | Path | Stage, *, device: str | None, fetch: bool, abov
         return model
     if isinstance(model, Path):
         model = str(model.expanduser().absolute())
+    runs = run_path(model)
     if not is_path(model):
-        spec = specs.find(model)
+        spec = None if runs and not NAME.fullmatch(model) else specs.find(model)
         if spec is not None:
             return build(spec, device=device, fetch=fetch, above=above)
         if Path(model).is_dir():
             model = str(Path(model).absolute())
-        elif "/" not in model:
+        elif "/" not in model and not runs:
             raise InputError(f"unknown model '{model}'. {suggestion(model, specs.catalogue()[0], 'Known here')}")
+    if runs:
+        return run_of(runs)
     folder = fetched_folder(model, None, None, model) if fetch else local_folder(model)
     if folder is None:
         return Unfetched(name=model, model=model)
@@ -93,6 +97,28 @@ def resolved(model: str | Path | Stage, *, device: str | None, fetch: bool, abov
     name = Path(model).name if is_path(model) else model
     options: dict[str, Any] = {"name": name if "/" in name else f"local/{name}", "device": device, "model": model}
     return stage_class(kind)(**options)
+
+
+def run_path(model: str) -> Path | None:
+    """The run file, or the folder of mteb's predictions, that a text names; None where it names a model.
+
+    A text that ends as run files do names one even where there is none.
+    """
+    path = Path(model).expanduser()
+    is_run = path.suffix in RUN_ENDINGS or (path.is_file() and path.suffix != ".toml") or prediction_files(path)
+    return path.absolute() if is_run else None
+
+
+def run_of(path: Path) -> Stage:
+    """A run file as a stage, which is named after it.
+
+    Raises:
+        InputError: There is none.
+    """
+    options: dict[str, Any] = {"name": f"local/{path.stem}", "file": str(path)}
+    stage = stage_class("run")(**options)
+    stage.prepare()
+    return stage
 
 
 def stage_class(kind: str) -> type[Stage]:

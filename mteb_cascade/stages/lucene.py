@@ -61,6 +61,7 @@ class Lucene(Stage):
     """
 
     kind: ClassVar[str] = "lucene"
+    stored: ClassVar[bool] = False
 
     k1: float = 0.9
     b: float = 0.4

@@ -17,10 +17,10 @@ from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import hash_of
-from mteb_cascade.stages.files import cache_folder
 from mteb_cascade.stages.lucene_index import LANGUAGES
 from mteb_cascade.stages.lucene_jvm import java_class, java_text, reason, start, visiting
 from mteb_cascade.stages.weights import offline
+from mteb_cascade.store.folder import cache_folder
 
 BATCH = 1_000
 """Documents handed to Java at once."""

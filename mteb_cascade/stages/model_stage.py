@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
-import sys
 from abc import abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.engine import dtypes
+from mteb_cascade.engine.devices import device_type
+from mteb_cascade.engine.texts import Result, Task, encoded
 from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.spec import shown
-from mteb_cascade.stages.base import SERVING, Stage
+from mteb_cascade.stages.base import SERVING, Stage, hash_of
 from mteb_cascade.stages.download import Download
-from mteb_cascade.stages.files import model_files
+from mteb_cascade.stages.files import digests, model_files
 from mteb_cascade.stages.weights import (
+    MODULE_KEY,
     cached_snapshots,
     expect_kind,
     fetched_folder,
     is_path,
     local_folder,
+    read_json,
     whole_folder,
 )
+from mteb_cascade.values.run import Run
 
-LONG_WORK = 2_000
-"""Texts or pairs from which on a person who is watching gets a progress bar."""
-
-
-def is_watched(count: int) -> bool:
-    """Whether work on this many texts is long and somebody sits before a terminal."""
-    return count >= LONG_WORK and sys.stderr.isatty()
+Dtype = Literal["float32", "bfloat16", "float16", "auto"]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -43,15 +45,15 @@ class ModelStage(Stage):
             beside it.
         revision: Commit, branch or tag of a hub model.
         max_length: Tokens kept of a text (of a pair, for a cross-encoder); None takes the model's own limit.
-        dtype: What the weights are loaded as.
-        batch_size: Texts or pairs in one forward pass.
+        dtype: What the weights are loaded as; "auto" takes bfloat16 where `engine.dtypes` measures that it pays.
+        batch_size: Texts or pairs of full length in one forward pass, more of shorter ones; of 1, one at a time.
         trust_remote_code: Run Python code that comes with this model. Off unless the user says so.
     """
 
     model: str = ""
     revision: str | None = None
     max_length: int | None = None
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Dtype = "float32"
     batch_size: int = field(default=32, metadata=SERVING)
     trust_remote_code: bool = False
 
@@ -62,7 +64,11 @@ class ModelStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.batch_size < 1:
+            raise InputError(f"batch_size: expected at least 1, got {self.batch_size}")
         self._network: Any = None
+        self._read: list[tuple[str, str]] = []
+        self._probed: dtypes.Fixed | None = None
 
     @property
     def network(self) -> Any:
@@ -75,8 +81,9 @@ class ModelStage(Stage):
             if self._network is None:
                 folder = fetched_folder(self.model, self.revision, self.spec, self.what)
                 expect_kind(folder, self.kind, self.what)
+                self._read = digests(self.files())
                 try:
-                    self._network = self.load(folder)
+                    self._network = self._probe(folder) if self.computes_in == "auto" else self.load(folder)
                 except SafetensorError as error:
                     raise InputError(
                         f"{self.what}: damaged weights in {shown(folder)} ({error}); train or fetch again"
@@ -86,6 +93,51 @@ class ModelStage(Stage):
                 except (OSError, ValueError, RuntimeError) as error:
                     raise InputError(f"{self.what}: {shown(folder)} cannot be loaded: {in_one_line(error)}") from error
             return self._network
+
+    @property
+    def computes_in(self) -> Dtype:
+        """The dtype; of "auto" the one that was found, or "auto" still where the model was never probed here.
+
+        Models of ours, and small ones, compute in float32 and are not probed.
+        """
+        if self.dtype != "auto":
+            return self.dtype
+        if self._probed:
+            return self._probed
+        folder = local_folder(self.model, self.revision)
+        files = model_files(folder) if folder else []
+        if folder is None or not files:
+            return "auto"
+        size = sum(file.stat().st_size for file in files if file.suffix == ".safetensors")
+        if size < dtypes.SMALL or read_json(folder / "config.json").get(MODULE_KEY):
+            return "float32"
+        return dtypes.kept(self._digest(folder), device_type(self.device)) or "auto"
+
+    def _probe(self, folder: Path) -> Any:
+        """The model in the dtype that pays, which is measured and kept."""
+        stages = {dtype: replace(self, dtype=dtype) for dtype in ("float32", "bfloat16")}
+        device = device_type(self.device)
+        answer = dtypes.probed(stages["float32"].scores_of, stages["bfloat16"].scores_of, device)
+        dtypes.keep(self._digest(folder), device, answer, self.label)
+        self._probed = answer.dtype
+        return stages[answer.dtype].network
+
+    def _digest(self, folder: Path) -> str:
+        return hash_of([self.kind, digests(model_files(folder))])
+
+    def scores_of(
+        self, queries: Sequence[str], documents: Sequence[str], rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """Scores of queries [Q] and the documents at `rows` [Q, K], float32 [Q, K]."""
+        corpus = Corpus.of([str(row) for row in range(len(documents))], documents)
+        asked = Queries(tuple(str(row) for row in range(len(queries))), tuple(queries))
+        return self.score(asked, Run(asked.ids, corpus, rows, np.zeros(rows.shape, np.float32)))
+
+    def store_key(self, queries: Queries) -> str | None:
+        """The fingerprint; None where the weights on the disk are no longer those that were loaded."""
+        if self._network is not None and digests(self.files()) != self._read:
+            return None
+        return super().store_key(queries)
 
     def prepare(self) -> None:
         """Load the model."""
@@ -112,7 +164,7 @@ class ModelStage(Stage):
             "device": self.device,
             "trust_remote_code": self.trust_remote_code,
             "local_files_only": True,
-            "model_kwargs": {"use_safetensors": True, "dtype": getattr(torch, self.dtype)},
+            "model_kwargs": {"use_safetensors": True, "dtype": getattr(torch, self.computes_in)},
         }
 
     def files(self) -> Sequence[Path]:
@@ -122,7 +174,7 @@ class ModelStage(Stage):
 
     def described(self) -> dict[str, Any]:
         """The options; a folder stands for its files, whatever it is called."""
-        options = super().described()
+        options = super().described() | {"dtype": self.computes_in}
         if is_path(self.model):
             options["model"] = None
         return options
@@ -140,7 +192,11 @@ class EncoderStage(ModelStage):
     query_prompt: str | None = None
     document_prompt: str | None = None
 
-    def encoding(self, texts: Sequence[str], prompt: str | None) -> dict[str, Any]:
-        """Keyword arguments of encode_query and encode_document."""
-        options: dict[str, Any] = {"batch_size": self.batch_size, "show_progress_bar": is_watched(len(texts))}
-        return options if prompt is None else {**options, "prompt": prompt}
+    def encoded(
+        self, texts: list[str], task: Task, take: Callable[[Any], Result], **options: Any
+    ) -> Iterator[tuple[NDArray[np.intp], Result]]:
+        """As `engine.texts.encoded`, with the stage's prompts."""
+        prompt = self.query_prompt if task == "query" else self.document_prompt
+        if prompt is not None:
+            options["prompt"] = prompt
+        return encoded(self.network, texts, task, take, batch_size=self.batch_size, what=self.what, **options)

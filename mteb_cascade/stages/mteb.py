@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import run_of
+from mteb_cascade.engine.watched import is_watched
 from mteb_cascade.errors import InputError
-from mteb_cascade.stages.base import SERVING, Stage, cells
+from mteb_cascade.stages.base import SERVING, Stage, cells, hash_of
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.exact import nearest
-from mteb_cascade.stages.model_stage import is_watched
 from mteb_cascade.stages.mteb_embeddings import DocumentEmbeddings, on_cpu, rows_of
 from mteb_cascade.stages.mteb_registry import loaded, registered
 from mteb_cascade.values.run import PAD, Run
@@ -251,6 +251,21 @@ class Mteb(Stage):
                 rows_of_queries(queries), top_k=top_k, top_ranked=ranked, **options
             )
             return found
+
+    def store_key(self, queries: Queries) -> str | None:
+        """The fingerprint with task, split and subset, which its prompts may depend on.
+
+        None for queries that the model reads in another form than as one text: with instructions, or conversations.
+        """
+        if queries.source is not None:
+            columns = queries.source.column_names
+            if "instruction" in columns or not all(isinstance(text, str) for text in queries.source["text"]):
+                return None
+        context = {**self._context, **queries.context}
+        metadata = context.get("task_metadata")
+        task = [metadata.name, metadata.type, str(metadata.prompt)] if metadata is not None else [queries.task]
+        place = [context.get("hf_split"), context.get("hf_subset")]
+        return hash_of([self.fingerprint, *task, *place, queries.source is not None])
 
     def described(self) -> dict[str, Any]:
         """The options, with the revision that the registry means and mteb's version, whose wrapper it is."""

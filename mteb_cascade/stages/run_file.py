@@ -36,6 +36,7 @@ class RunFile(Stage):
     """
 
     kind: ClassVar[str] = "run"
+    stored: ClassVar[bool] = False
 
     file: str
     subset: str | None = None
@@ -44,6 +45,11 @@ class RunFile(Stage):
     _read: dict[tuple[Path, str | None, str | None], Rankings] = field(
         default_factory=dict, init=False, repr=False, metadata={"serving": True}
     )
+
+    @property
+    def label(self) -> str:
+        """The spec's short name, or else the file's own."""
+        return super().label if self.spec else (self.name.removeprefix("local/") or self.path.stem)
 
     @property
     def path(self) -> Path:
@@ -90,6 +96,9 @@ class RunFile(Stage):
         run = self.lists(queries, candidates.corpus, candidates.depth)
         found = looked_up(run, candidates, np.full(len(queries), -np.inf))
         return np.where(candidates.docs == PAD, -np.inf, found).astype(np.float32)
+
+    def store_key(self, queries: Queries) -> None:
+        """None: it is stored already."""
 
     def files(self) -> Sequence[Path]:
         """The run file, or every prediction file of the folder."""

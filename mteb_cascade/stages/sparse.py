@@ -14,6 +14,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.engine.texts import Task
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import cells, scattered
@@ -101,6 +102,7 @@ class Sparse(EncoderStage):
     """
 
     kind: ClassVar[str] = "sparse"
+    stored: ClassVar[bool] = False
 
     max_active_dims: int | None = None
 
@@ -130,14 +132,19 @@ class Sparse(EncoderStage):
 
     def encode_queries(self, texts: list[str]) -> csr_matrix:
         """float32 [len(texts), V]."""
-        return self._rows(self.network.encode_query(texts, **self._encoding(texts, self.query_prompt)))
+        return self._encoded(texts, "query")
 
     def encode_documents(self, texts: list[str]) -> csr_matrix:
         """float32 [len(texts), V]."""
-        return self._rows(self.network.encode_document(texts, **self._encoding(texts, self.document_prompt)))
+        return self._encoded(texts, "document")
 
-    def _encoding(self, texts: list[str], prompt: str | None) -> dict[str, Any]:
-        return {**self.encoding(texts, prompt), "convert_to_sparse_tensor": True, "save_to_cpu": True}
+    def _encoded(self, texts: list[str], task: Task) -> csr_matrix:
+        from scipy.sparse import vstack
+
+        found = self.encoded(texts, task, self._rows, convert_to_sparse_tensor=True, save_to_cpu=True)
+        packs, parts = zip(*found, strict=True)
+        order = np.argsort(np.concatenate(packs))
+        return vstack(parts, format="csr")[order]
 
     def _rows(self, vectors: Any) -> csr_matrix:
         """A sparse tensor as rows in ascending order, of length 1 where the model compares by cosine."""

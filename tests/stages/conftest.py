@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 from registered_models import tiny_models
+from slow_stage import CALLS
 from table_stage import TEXTS, Table
 
 from mteb_cascade.corpora.collection import Collection, Split
@@ -133,3 +134,23 @@ def mteb_registry(
     }
     with tiny_models(folders) as registry:
         yield registry
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MTEB_CASCADE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv(CALLS, str(tmp_path / "calls"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def calls(cache: Path) -> Callable[[], list[list[str]]]:
+    """The pairs of each call of the slow stage since it was last asked for them."""
+
+    def taken() -> list[list[str]]:
+        file = cache.parent / "calls"
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        return [line.split("|") for line in lines]
+
+    return taken

@@ -197,7 +197,10 @@ def test_a_model_that_is_nowhere(write_spec: Write) -> None:
         ('kind = "bm25"\nk1 = "a"', "k1: expected a valid number, got 'a'"),
         ('kind = "bm25"\nk1 = nan', "expected a finite k1 >= 0 and 0 <= b <= 1, got k1 = nan"),
         ('kind = "bm25"\nname = "a/b"\nspec = "x"', "unknown key 'spec'"),
-        ('kind = "bi-encoder"\ndtype = "int3"', "dtype: expected 'float32', 'bfloat16' or 'float16', got 'int3'"),
+        (
+            'kind = "bi-encoder"\ndtype = "int3"',
+            "dtype: expected 'float32', 'bfloat16', 'float16' or 'auto', got 'int3'",
+        ),
         ('kind = "run"', "file: missing; kind 'run' needs it"),
         ('kind = "cascade"', 'stage: expected one or more \\[\\[stage\\]\\] tables, each with model = "..."'),
         ('kind = "cascade"\nstage = ["our-bm25"]', "stage: expected one or more"),
@@ -307,6 +310,48 @@ def test_a_run_file_lies_beside_its_spec(write_spec: Write) -> None:
     stage = load("theirs")
     stage.index(Corpus.of(["a"], ["x"]))
     assert stage.search(Queries(("q",), ("fox",)), top_k=1) == {"q": {"a": 1.0}}
+
+
+def test_a_run_file_by_its_path_is_a_stage(write_spec: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = "q Q0 a 1 1 x\n"
+    (tmp_path / "here" / "runs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    paths = ("../far.trec", "./runs/dot.trec", "runs/below.tsv", "bare.trec", "./runs/input.odd", "./none")
+    for path in paths:
+        Path(path).write_text(line)
+    for given in (*paths, tmp_path / "far.trec", str(tmp_path / "far.trec")):
+        stage = load(given)
+        assert (stage.kind, stage.name) == ("run", f"local/{Path(given).stem}")
+        assert stage.label == Path(given).stem
+        monkeypatch.chdir(tmp_path)  # what it was found by is forgotten
+        stage.index(Corpus.of(["a"], ["x"]))
+        assert stage.search(Queries(("q",), ("fox",)), top_k=1) == {"q": {"a": 1.0}}
+        monkeypatch.chdir(tmp_path / "here")
+    assert Cascade("../far.trec").first.label == "far"
+
+
+def test_a_folder_of_predictions_by_its_path_is_a_stage(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "Toy_predictions.json").write_text('{"mteb_model_meta": {}, "x": {"y": {"q": {"a": 1}}}}')
+    stage = load(tmp_path / "theirs")
+    assert (stage.kind, stage.name, stage.label) == ("run", "local/theirs", "theirs")
+    stage.index(Corpus.of(["a"], ["x"]))
+    assert stage.search(Queries(("q",), ("fox",)), top_k=1) == {"q": {"a": 1.0}}
+
+
+def test_a_spec_wins_over_a_run_file_of_its_name(bm25: Write) -> None:
+    bm25("our.trec", 'kind = "bm25"\n')
+    Path("our.trec").write_text("q Q0 a 1 1 x\n")
+    assert load("our.trec").kind == "bm25"
+    assert load("./our.trec").kind == "run"
+    with pytest.raises(InputError, match=r"no model in models/our\.trec\.toml"):
+        load("./models/our.trec.toml")
+
+
+@pytest.mark.parametrize("given", ["gone.trec", "runs/gone.parquet", "./gone.txt", "../gone.tsv", "~/gone.json"])
+def test_a_run_file_that_is_not_there_is_named(write_spec: Write, given: str) -> None:
+    with pytest.raises(InputError, match=rf"^gone: there is no run file .*{Path(given).name}$"):
+        load(given)
 
 
 def test_no_code_runs_when_a_spec_is_loaded(write_spec: Write, tiny_static: Path, tmp_path: Path) -> None:

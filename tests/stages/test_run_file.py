@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -64,6 +65,42 @@ def test_documents_outside_the_corpus_are_left_out_and_counted(tmp_path: Path) -
     stage.index(CORPUS)
     with pytest.warns(UserWarning, match=r"wide.trec: 2 of its documents are not in the corpus .* 'x'"):
         assert stage.search(QUERIES, top_k=4) == {"q": {"a": 8.0}, "p": {}}
+
+
+def test_a_document_outside_the_corpus_counts_once_however_many_queries_found_it(tmp_path: Path) -> None:
+    (tmp_path / "wide.trec").write_text("q Q0 x 1 9 x\nq Q0 a 2 8 x\np Q0 x 1 9 x\np Q0 y 2 8 x\n")
+    stage = RunFile(file=str(tmp_path / "wide.trec"))
+    stage.index(CORPUS)
+    with pytest.warns(UserWarning, match=r"wide.trec: 2 of its documents are not in the corpus and left out, .* 'x'"):
+        stage.retrieve(QUERIES, 4)
+
+
+def test_a_file_for_another_corpus_is_refused_as_first_stage_and_as_step(tmp_path: Path) -> None:
+    (tmp_path / "other.trec").write_text("q Q0 x 1 9 x\np Q0 y 2 8 x\n")
+    stage = RunFile(file=str(tmp_path / "other.trec"))
+    stage.index(CORPUS)
+    message = r"other.trec: none of its 2 documents is in the corpus, whose 4 ids are like 'a'; the file's are like 'x'"
+    with pytest.raises(InputError, match=message):
+        stage.retrieve(QUERIES, 4)
+    with pytest.raises(InputError, match=message):
+        stage.search(QUERIES, top_k=4, top_ranked={"q": ["a"], "p": ["a"]})
+    (tmp_path / "empty.trec").write_text("")
+    nothing = RunFile(file=str(tmp_path / "empty.trec"))
+    nothing.index(CORPUS)
+    assert nothing.search(QUERIES, top_k=4) == {"q": {}, "p": {}}
+
+
+def test_a_packed_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.trec.gz").write_bytes(gzip.compress(b"q Q0 a 1 9 x\n"))
+    stage = RunFile(file=str(tmp_path / "run.trec.gz"))
+    stage.index(CORPUS)
+    with pytest.raises(InputError, match=r"run.trec.gz: is no TREC run, which is text in UTF-8; unpack it"):
+        stage.retrieve(QUERIES, 4)
+
+
+def test_tables_call_it_by_its_file_or_its_spec(tmp_path: Path) -> None:
+    assert RunFile(file="runs/theirs.trec").label == "theirs"
+    assert RunFile(file="runs/theirs.trec", name="org/system").label == "org/system"
 
 
 def test_a_missing_file_is_named_before_any_work(tmp_path: Path) -> None:

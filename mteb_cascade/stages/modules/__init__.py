@@ -16,6 +16,11 @@ KIND_OF_MODULE = {"interaction": "cross-encoder"}
 """The kind of stage that a module serves."""
 
 
+def is_module(network: Any) -> bool:
+    """Whether a loaded network is one of ours rather than of sentence-transformers."""
+    return type(network).__module__.startswith(f"{__name__}.")
+
+
 def load_module(folder: Path, device: str | None = None) -> Any:
     """The module in a folder, by the name in its config.json.
 

@@ -1,0 +1,130 @@
+"""The development queries that belong to a split: the collection's own, or a seeded share of the split."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.corpora.collection import Collection, Split
+from mteb_cascade.errors import InputError
+
+DEV = "dev"
+
+CUT = re.compile(r"(?P<split>[^\[\]]+)\[dev=(?P<share>[^,\]]+),seed=(?P<seed>\d+)\]")
+PART = re.compile(r"dev\[(?P<share>[^,\]]+),seed=(?P<seed>\d+) of (?P<split>[^\[\]]+)\]")
+
+
+def with_dev(
+    collection: Collection, split: str, dev_fraction: float | None = None, seed: int = 0
+) -> tuple[Collection, str, str | None]:
+    """The development split that belongs to a split.
+
+    That is the collection's own `dev`, and then no queries are taken from `split`; else, with `dev_fraction`, a seeded
+    share of `split`. A train split never stands in for it: models may have been trained on it.
+
+    Args:
+        collection: It has `split`.
+        split: The split that is reported.
+        dev_fraction: Share of the queries of `split` that become development queries, in (0, 1).
+        seed: Same seed, same queries, in whatever order the file has them.
+
+    Returns:
+        The collection, with its parts as splits where `split` was cut; the name of the split to report; the name of
+        the development split, None where there is none.
+
+    Raises:
+        InputError: The collection has no such split, the fraction is outside (0, 1), or it leaves one side empty.
+    """
+    collection.split(split)
+    check_fraction(dev_fraction)
+    if split != DEV and DEV in collection.splits:
+        return collection, split, DEV
+    if dev_fraction is None:
+        return collection, split, None
+    return cut(collection, split, dev_fraction, seed)
+
+
+def refuse_without_dev(collection: Collection, split: str, dev: str | None) -> str:
+    """The name of the development split.
+
+    Raises:
+        InputError: There is none.
+    """
+    if dev is None:
+        raise InputError(f"{collection.title} has no development queries for split '{split}'; give --dev-fraction .2")
+    return dev
+
+
+def cut(collection: Collection, split: str, dev_fraction: float, seed: int = 0) -> tuple[Collection, str, str]:
+    """Cut a split in two by a random choice of its queries; of its clusters where it names them, none on both sides.
+
+    >>> from mteb_cascade.corpora.corpus import Corpus, Queries
+    >>> from mteb_cascade.values.qrels import Qrels
+    >>> queries = Queries(tuple("abcde"), ("text",) * 5)
+    >>> collection = Collection("five", Corpus.of(["d"], ["text"]), {"test": Split(queries, Qrels({}))})
+    >>> cut(collection, "test", 0.2)
+    (Collection(five: 1 documents; test[dev=.2,seed=0]: 4 queries, dev[.2,seed=0 of test]: 1 queries), \
+'test[dev=.2,seed=0]', 'dev[.2,seed=0 of test]')
+
+    Returns:
+        The collection with the two parts instead of the split, the name of what remains, the name of the dev part.
+
+    Raises:
+        InputError: The fraction is outside (0, 1), or one side would be empty.
+    """
+    check_fraction(dev_fraction)
+    whole = collection.split(split)
+    chosen = drawn(whole, dev_fraction, seed)
+    share = repr(float(dev_fraction)).removeprefix("0")
+    if chosen.all() or not chosen.any():
+        units = f"{len(set(whole.clusters))} clusters" if whole.clusters else f"{len(whole.queries)} queries"
+        side = "nothing of" if chosen.all() else "no development query from"
+        raise InputError(
+            f"dev fraction {share} leaves {side} split '{split}' of {collection.title}, which has {units}; "
+            "choose another fraction"
+        )
+    kept, dev = f"{split}[dev={share},seed={seed}]", f"dev[{share},seed={seed} of {split}]"
+    parts = {
+        name: replace(whole.take(np.flatnonzero(rows)), part_of=split)
+        for name, rows in ((kept, ~chosen), (dev, chosen))
+    }
+    others = {name: part for name, part in collection.splits.items() if name != split}
+    return replace(collection, splits={**others, **parts}), kept, dev
+
+
+def drawn(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
+    """Which queries are drawn, bool [Q]: whole clusters in random order until their queries come closest to the share.
+
+    Nothing depends on the order of the queries.
+    """
+    names, unit, sizes = np.unique(
+        np.array(split.clusters or split.queries.ids, object), return_inverse=True, return_counts=True
+    )
+    order = np.random.default_rng(seed).permutation(len(names))
+    reached = np.concatenate([[0], np.cumsum(sizes[order])])
+    taken = order[: int(np.argmin(np.abs(reached - share * len(split.queries))))]
+    return np.isin(unit, taken)
+
+
+def check_fraction(fraction: float | None) -> None:
+    """Raise InputError where a share of the queries is none."""
+    if fraction is not None and not 0 < fraction < 1:
+        raise InputError(f"dev fraction: expected a share of the queries between 0 and 1, such as .2, got {fraction:g}")
+
+
+def parsed(name: str) -> tuple[str, float, int] | None:
+    """Split, share and seed that the name of a part says; None for any other name.
+
+    >>> parsed("test[dev=.2,seed=0]"), parsed("dev[.25,seed=3 of test]"), parsed("test")
+    (('test', 0.2, 0), ('test', 0.25, 3), None)
+    """
+    found = CUT.fullmatch(name) or PART.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        return found["split"], float(found["share"]), int(found["seed"])
+    except ValueError:
+        return None

@@ -1,0 +1,71 @@
+"""Micro-batches on a machine of which nobody knows how much memory is free: one that does not fit is halved."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mteb_cascade.engine.packing import longest_first, within
+from mteb_cascade.errors import InputError
+
+Result = TypeVar("Result")
+
+SIGNS = ("out of memory", "can't allocate memory", "alloc_failed")
+"""How allocators say that they failed, those of CUDA, ROCm, Apple's and the CPU's."""
+
+
+def packed(
+    run: Callable[[NDArray[np.intp]], Result], lengths: NDArray[np.integer], budget: int, what: str
+) -> Iterator[tuple[NDArray[np.intp], Result]]:
+    """Run the micro-batches of `packing.packs`; where memory runs out, this one and all after it are half as large.
+
+    Args:
+        run: Called with positions of texts.
+        lengths: Tokens of each text.
+        budget: Padded tokens of a micro-batch, >= 1.
+        what: What messages name.
+
+    Yields:
+        Positions and what `run` gave for them, the longest texts first.
+
+    Raises:
+        InputError: A single text does not fit.
+    """
+    order = longest_first(lengths)
+    start = 0
+    while start < len(order):
+        longest = int(lengths[order[start]])
+        pack = order[start : start + within(longest, budget)]
+        try:
+            result = run(pack)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(pack) == 1:
+                raise InputError(
+                    f"{what}: memory does not hold a single text of {longest:,} tokens. Set max_length lower, take "
+                    "another device or a smaller model, or end other programs that use the memory"
+                ) from None
+        else:
+            yield pack, result
+            start += len(pack)
+            continue
+        # Not in the handler: as long as the error lives, so do the tensors of the frames that it came through.
+        release()
+        budget = max(1, longest) * (len(pack) // 2)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of whatever device."""
+    return isinstance(error, MemoryError) or any(sign in str(error).lower() for sign in SIGNS)
+
+
+def release() -> None:
+    """Give back what torch keeps of an accelerator's memory for later."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.accelerator.is_available():
+        torch.accelerator.memory.empty_cache()

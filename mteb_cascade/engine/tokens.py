@@ -1,0 +1,108 @@
+"""How many tokens texts have, and pairs of texts as token ids: what is packed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from sentence_transformers import CrossEncoder
+
+BYTES = 3
+"""Bytes of UTF-8 that count as a token where nothing was tokenised: English has 4 to 5, Chinese 3."""
+
+AT_ONCE = 1_000
+"""Texts that the tokenizer gets together: as Python lists, ids take ten times the memory that they need."""
+
+UNPADDED = {"text": {"padding": False}, "common": {"return_tensors": None}}
+
+
+def estimated(texts: Sequence[str], limit: int | None = None) -> NDArray[np.int64]:
+    """int64 [len(texts)], about as many tokens as they have, cut at `limit`; for sorting and packing only."""
+    sizes = np.fromiter((len(text.encode()) for text in texts), np.int64, len(texts)) // BYTES + 2
+    return sizes if limit is None else np.minimum(sizes, limit)
+
+
+def counted(network: Any, texts: Sequence[str], **preprocessing: Any) -> NDArray[np.int64] | None:
+    """int64 [len(texts)], tokens of each text as a sentence-transformers model cuts it; None where it does not say."""
+    parts = []
+    for start in range(0, len(texts), AT_ONCE):
+        mask = network.preprocess(list(texts[start : start + AT_ONCE]), **preprocessing).get("attention_mask")
+        if mask is None or len(mask) != len(texts[start : start + AT_ONCE]):
+            return None
+        parts.append(mask.sum(dim=1).numpy())
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class TokenisedPairs:
+    """Pairs as a cross-encoder reads them, each tokenised once and not yet padded.
+
+    Args:
+        columns: What the model gets for each token, by name; int32 [tokens] of each pair.
+        others: What it gets beside that.
+        fillers: What a column is padded with, by name.
+        left: Whether pads stand before the tokens.
+    """
+
+    columns: dict[str, list[NDArray[np.int32]]]
+    others: dict[str, Any]
+    fillers: dict[str, int]
+    left: bool
+
+    @classmethod
+    def of(cls, network: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> TokenisedPairs | None:
+        """The pairs as `predict` would tokenise and cut them; None for models that read more than their tokens.
+
+        Those go by chat templates, generate, see images, or want their batch flattened.
+        """
+        from sentence_transformers.base.modules import Transformer
+
+        first = network[0]
+        reads_text = isinstance(first, Transformer) and "message" not in first.modality_config
+        if not reads_text or first.transformer_task not in ("sequence-classification", "feature-extraction"):
+            return None
+        prompt = network.prompts.get(network.default_prompt_name) if network.default_prompt_name else None
+        fillers = {
+            "input_ids": network.tokenizer.pad_token_id or 0,
+            "token_type_ids": network.tokenizer.pad_token_type_id,
+            "attention_mask": 0,
+        }
+        columns: dict[str, list[NDArray[np.int32]]] = {}
+        others: dict[str, Any] = {}
+        for start in range(0, len(pairs), AT_ONCE):
+            part = list(pairs[start : start + AT_ONCE])
+            features = network.preprocess(part, prompt=prompt, processing_kwargs=UNPADDED)
+            for name, values in features.items():
+                if name in fillers and isinstance(values, list) and len(values) == len(part):
+                    columns.setdefault(name, []).extend(np.array(one, np.int32) for one in values)
+                elif isinstance(values, str | int | None):
+                    others[name] = values
+                else:
+                    return None
+        return cls(columns, others, fillers, network.tokenizer.padding_side == "left")
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [n], tokens of each pair."""
+        ids = self.columns["input_ids"]
+        return np.fromiter(map(len, ids), np.int64, len(ids))
+
+    def padded(self, rows: NDArray[np.integer]) -> dict[str, Any]:
+        """What the model gets for these pairs: int64 tensors [len(rows), longest]."""
+        return {name: self._padded(name, rows) for name in self.columns} | self.others
+
+    def _padded(self, name: str, rows: NDArray[np.integer]) -> torch.Tensor:
+        import torch
+
+        parts = [self.columns[name][row] for row in rows]
+        longest = max(map(len, parts))
+        filled = np.full((len(parts), longest), self.fillers[name], np.int64)
+        for row, part in zip(filled, parts, strict=True):
+            row[slice(longest - len(part), longest) if self.left else slice(len(part))] = part
+        return torch.from_numpy(filled)
