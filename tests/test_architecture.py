@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "mteb_cascade"
 
 FLOORS = {
-    1: ("values", "corpora", "spec", "errors", "atomic", "progress"),
+    1: ("values", "corpora", "spec", "spec_edit", "errors", "atomic", "progress"),
     2: ("engine", "store"),
     3: ("stages",),
     4: ("training", "experiments", "retriever", "mteb_plugin", "report", "publish"),
@@ -180,7 +180,7 @@ def test_the_pins_meet_the_ranges():
     assert lines == sorted(lines, key=lambda line: line.partition("==")[0].lower())
     versions = {canonicalize_name(name): version for name, version in pins.items()}
     extras = project["optional-dependencies"]
-    for text in project["dependencies"] + extras["dev"] + extras["lucene"]:
+    for text in project["dependencies"] + extras["dev"] + extras["lucene"] + extras["browser"]:
         needed = Requirement(text)
         assert needed.specifier.contains(versions[canonicalize_name(needed.name)]), text
 
@@ -196,6 +196,7 @@ def test_the_pins_are_what_is_needed_and_no_more():
     pinned = {canonicalize_name(line.split("==")[0]) for line in lines if not line.startswith("#")}
     reached: set[tuple[str, str]] = set()
     extras = ["", "dev", *(["lucene"] if find_spec("pyserini") else [])]
+    extras += ["browser"] if find_spec("playwright") else []
     waiting = [("mteb-cascade", extra) for extra in extras]
     while waiting:
         name, extra = waiting.pop()

@@ -1,1 +1,1 @@
-"""Tables and figures, from results alone."""
+"""Tables, figures and the HTML page, from results alone."""
