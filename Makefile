@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What to install beside the package: dev for the tests, and with lucene the tests that need Lucene.
+# What to install beside the package: dev for the tests, with lucene the tests that need Lucene, and with browser those
+# that open a report in the Chromium of the system.
 EXTRAS ?= dev
 INSTALLED := $(VENV)/.installed-$(EXTRAS)
 
@@ -21,6 +22,7 @@ trials: $(INSTALLED)  ## Long checks against published figures and at full size.
 	$(BIN)/python benchmarks/leaderboard.py
 	$(BIN)/python benchmarks/hybrid.py
 	$(BIN)/python benchmarks/curves.py
+	$(BIN)/python benchmarks/trials.py
 
 bench: $(INSTALLED)  ## What the machine at hand takes.
 	$(BIN)/python benchmarks/startup.py

@@ -34,6 +34,7 @@ _HOMES = {
     "register": "mteb_plugin.registry",
     "register_kind": "stages.load",
     "scattered": "stages.base",
+    "sweep": "experiments.sweep",
 }
 """Public names and their modules; a name is imported when it is first used: `import mteb_cascade` costs nothing."""
 

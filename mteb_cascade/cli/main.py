@@ -10,8 +10,13 @@ from typing import Annotated
 import typer
 
 from mteb_cascade.cli.candidates import candidates
+from mteb_cascade.cli.multiple import SeveralValues
 from mteb_cascade.cli.options import Task
 from mteb_cascade.cli.prefetch import prefetch
+from mteb_cascade.cli.report import report
+from mteb_cascade.cli.scores import scores
+from mteb_cascade.cli.sweep import sweep
+from mteb_cascade.cli.tune import tune
 from mteb_cascade.errors import InputError
 
 app = typer.Typer(
@@ -24,6 +29,10 @@ app = typer.Typer(
 
 app.command()(candidates)
 app.command()(prefetch)
+app.command()(report)
+app.add_typer(scores, name="scores")
+app.command(cls=SeveralValues)(sweep)
+app.command()(tune)
 
 
 @app.command()
@@ -135,6 +144,7 @@ def main() -> None:
     except InputError as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        typer.echo("stopped", err=True)
-        raise SystemExit(130) from None
+    except SystemExit as ended:
+        if ended.code == 130:  # typer makes this of Ctrl-C, without a word
+            typer.echo("stopped", err=True)
+        raise

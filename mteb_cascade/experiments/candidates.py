@@ -86,7 +86,7 @@ def write_candidates(
         raise InputError(f"{collection.title} is a reranking task: it brings the candidates of its queries itself")
     say(f"{stage.label}: {k:,} of {len(collection.corpus):,} documents for each of {len(part.queries):,} queries")
     stage.index(collection.corpus, **context)
-    run = stage.retrieve(part.queries.within(**context), k)
+    run = stage.retrieved(part.queries.within(**context), k)
     made = Provenance.of(
         collection.corpus,
         part.queries,

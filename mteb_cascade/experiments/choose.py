@@ -49,7 +49,7 @@ def scored(cascade: Cascade, split: Split, depth: int) -> Scored:
     if not cascade.steps[-1].stage.pointwise:
         raise InputError(f"{cascade.label}: its last step is not pointwise, so one scoring does not tell every depth")
     *_, before = cascade.at(*cascade.depths[:-1], 0).trace(split.queries, max(depth, 100))
-    return Scored(before, cascade.steps[-1].stage.score(split.queries, before.cut(depth)))
+    return Scored(before, cascade.steps[-1].stage.scored(split.queries, before.cut(depth)))
 
 
 def choose_weights(

@@ -143,7 +143,7 @@ def evaluate_stage(
     stage.index(collection.corpus, **context)
     try:
         if part.candidates is None:
-            run = stage.retrieve(queries, k)
+            run = stage.retrieved(queries, k)
         else:
             run = stage.rank(queries, candidates_of(queries, collection.corpus, part.candidates)).cut(k)
     except InputError:

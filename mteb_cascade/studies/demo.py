@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import tomlkit
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
@@ -27,6 +26,7 @@ from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.progress import bar
 from mteb_cascade.report.depth_curve import draw
 from mteb_cascade.report.tables import figure, significance, table
+from mteb_cascade.spec_edit import write_values
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.hybrid import Hybrid
@@ -169,11 +169,11 @@ def chosen_on_dev(collection: Collection, steps: Steps) -> dict[str, Any]:
     dev = collection.split("dev")
     hybrid = indexed("our-hybrid", Hybrid, collection)
     weight, _ = choose_weight(hybrid, dev)
-    changed = write_values("our-hybrid", "member", 0, {"weight": weight})
+    changed = write_values(specs.required("our-hybrid"), "member", 0, {"weight": weight})
     cascade = indexed("our-cascade", Cascade, collection)
     given = scored(cascade, dev, DEPTH)
     depth, blend, tried = choose_depth_and_blend(given, dev)
-    changed |= write_values("our-cascade", "stage", 1, {"depth": depth, "blend": blend})
+    changed |= write_values(specs.required("our-cascade"), "stage", 1, {"depth": depth, "blend": blend})
     steps.say(
         f"chosen on dev: BM25 weight {weight:g}, depth {depth}, blend {blend:g}"
         + (" (written to models/)" if changed else "")
@@ -192,19 +192,6 @@ def indexed(name: str, kind: type[S], collection: Collection) -> S:
         raise InputError(f"{name}: the demo needs a {kind.kind}, its spec says {stage.kind}")
     stage.index(collection.corpus)
     return stage
-
-
-def write_values(name: str, part: str, number: int, values: Mapping[str, float]) -> bool:
-    """Set keys of one [[part]] table of a spec, its comments kept; says whether anything changed."""
-    path = specs.required(name).path
-    document = tomlkit.parse(path.read_text(encoding="utf-8"))
-    entry = document[part][number]
-    if all(entry.get(key) == value for key, value in values.items()):
-        return False
-    entry.update(values)
-    with replaced(path) as beside:
-        beside.write_text(tomlkit.dumps(document), encoding="utf-8")
-    return True
 
 
 def through_mteb(split: Split, output: Path, steps: Steps) -> dict[str, PerQuery]:

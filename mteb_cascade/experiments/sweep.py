@@ -1,0 +1,149 @@
+"""A depth sweep: what each reranker buys over each first stage, at every depth, from one scoring pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mteb_cascade.corpora.load import load_subsets
+from mteb_cascade.errors import InputError
+from mteb_cascade.experiments import log
+from mteb_cascade.experiments.expectations import Expectation
+from mteb_cascade.experiments.first_stages import who_wins_alone
+from mteb_cascade.experiments.pipelines import pipelines
+from mteb_cascade.experiments.sweep_plan import planned
+from mteb_cascade.experiments.sweep_tasks import Task, task_of
+from mteb_cascade.experiments.sweeping import Sweep, Sweeping
+from mteb_cascade.progress import Progress, silent
+from mteb_cascade.stages.base import Stage
+from mteb_cascade.values.measures import Measure
+from mteb_cascade.values.run import Run
+
+MEASURES = ("success@1", "recall@1", "recall@5", "recall@10", "recall@100", "mrr@10", "ndcg@5", "ndcg@10")
+"""What is told at every depth."""
+
+OUTPUT = Path("results/sweeps")
+
+
+def sweep(
+    cascades: Sequence[str | Stage] = (),
+    *,
+    first: Sequence[str | Stage | Path] = (),
+    rerank: Sequence[str | Stage | Path] = (),
+    tasks: Sequence[str | Path],
+    depth: int = 100,
+    split: str | None = None,
+    subsets: Sequence[str] = (),
+    measures: Sequence[str] = MEASURES,
+    blend: float | None = None,
+    dev: bool = True,
+    dev_fraction: float | None = None,
+    seed: int = 0,
+    own: Path | None = None,
+    full_corpus: bool = False,
+    latency: int = 0,
+    expect: Sequence[str] = (),
+    relevance_level: int | None = None,
+    allow_empty: bool = False,
+    output: Path | None = OUTPUT,
+    command: str = "mteb_cascade.sweep",
+    dry_run: bool = False,
+    say: Callable[[str], object] = lambda text: None,
+    progress: Progress = silent,
+) -> list[Sweep]:
+    """Sweep the depth of the last step of cascades, and of every first stage with every reranker, on every task.
+
+    Scores go through the store: a killed sweep resumes, a deeper one pays for the new pairs only. A step that is not
+    pointwise is run at a few depths.
+
+    Args:
+        cascades: Cascades by name, or objects.
+        first: First stages, names, run files or objects; each is combined with each of `rerank`.
+        rerank: Rerankers.
+        tasks: PythonDocs, BEIR folders, or tasks of mteb.
+        depth: The deepest, K.
+        split: Split that is reported; a collection's default split where none is named.
+        subsets: hf_subsets of a multilingual task; all by default.
+        measures: Such as recall@10; the first one chooses blends.
+        blend: b in score + b * score before for every pipeline; by default the spec's, and of first stages and
+            rerankers the best one on development queries.
+        dev: Whether development queries, where there are any, choose blends and the best depth.
+        dev_fraction: Where there are none: this share of the split's queries.
+        seed: Of `dev_fraction` and of all resampling.
+        own: A TSV `query-id<TAB>column...` by whose columns queries are sliced, too.
+        full_corpus: Add the point where the reranker scores the whole corpus.
+        latency: Calls timed at each of a few depths; 0 for none.
+        expect: What you expect, such as "peak(success@1) < 50": judged in results and log.
+        relevance_level: A grade of at least this is relevant; by default what is known of the task.
+        allow_empty: Accept documents without text.
+        output: Folder of one JSON and one Parquet a pipeline and task, with LOG.md beside it; None writes nothing.
+        command: How the log names this sweep.
+        dry_run: Say pairs and expected time, and score nothing.
+        say: Told what is going on.
+        progress: Told of the pairs scored.
+
+    Returns:
+        One sweep a task and pipeline, task by task; none on a dry run.
+
+    Raises:
+        InputError: Before any scoring: a name, task, measure or expectation that is none, a depth over the corpus,
+            judgements that name no query.
+    """
+    measures = tuple(dict.fromkeys([*(["success@1"] if "recall@1" in measures else []), *measures]))
+    for name in measures:
+        Measure.parse(name)
+    expectations = [Expectation.parse(text) for text in expect]
+    unmeasured = [one for one in expectations if one.measure not in (None, *measures)]
+    if unmeasured:
+        raise InputError(
+            f"--expect {unmeasured[0].text!r}: {unmeasured[0].measure} is not measured; add -m {unmeasured[0].measure}"
+        )
+    if depth < 1:
+        raise InputError(f"depth: expected at least 1, got {depth}")
+    piped = pipelines(cascades, first, rerank, depth, blend)
+    asked = [
+        task_of(str(source), collection, split, depth, dev=dev, dev_fraction=dev_fraction, seed=seed, own=own)
+        for source in tasks
+        for collection in load_subsets(
+            source, split, subsets=subsets, relevance_level=relevance_level, allow_empty=allow_empty
+        )
+    ]
+    if not asked:
+        raise InputError("no task: name one or more with -t, such as -t PythonDocs")
+    work = [(task, pipeline) for task in asked for pipeline in piped]
+    rates: dict[str, float] = {}
+    if dry_run:
+        for task, pipeline in work:
+            say(str(planned(pipeline, task, depth, {}, full_corpus=full_corpus, rates=rates)))
+        return []
+    entry = None if output is None else log.begin(output.parent / "LOG.md", command, expectations)
+    pool = max(depth, *(Measure.parse(name).cutoff for name in measures))
+    runs = {}
+    for task, pipeline in work:
+        key = (id(task), id(pipeline.cascade.first))
+        if key not in runs:
+            say(f"{pipeline.cascade.first.label} retrieves {pool:,} candidates of {task.title}")
+            runs[key] = {one: retrieved(pipeline.cascade.first, task, one, pool) for one in task.splits}
+    for task, pipeline in work:
+        received = runs[id(task), id(pipeline.cascade.first)]
+        say(str(planned(pipeline, task, depth, received, full_corpus=full_corpus, rates=rates)))
+    found = []
+    for task in asked:
+        heads = {pipeline.cascade.first.label: runs[id(task), id(pipeline.cascade.first)] for pipeline in piped}
+        several = {label: run[task.split] for label, run in heads.items()} if len(heads) > 1 else {}
+        winners = who_wins_alone(task, several) if several else None
+        for pipeline in piped:
+            received = heads[pipeline.cascade.first.label]
+            at_work = Sweeping(task, pipeline, received, depth, measures, full_corpus, latency, seed, progress)
+            found.append(at_work.written(at_work.sweep(expectations, winners), output))
+            say(found[-1].summary)
+    if entry is not None:
+        log.end(entry, [(one.result, one.path) for one in found])
+    return found
+
+
+def retrieved(first: Stage, task: Task, split: str, pool: int) -> Run:
+    """What a first stage hands on."""
+    queries = task.queries(split)
+    first.index(task.collection.corpus, **queries.context)
+    return first.retrieved(queries, pool)
