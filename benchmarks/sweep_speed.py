@@ -7,6 +7,8 @@ bypassed. The three take turns; each ratio is of the medians of their seconds, l
 MiniLM-L6's shape and weights and a random head, so what it ranks is no matter; that the figures of both agree is
 checked at every depth.
 
+On a machine that others use too, set OMP_NUM_THREADS=1 and read the seconds of the processor.
+
     python benchmarks/sweep_speed.py [--queries 20] [--depths 10 20 ... 100] [--times 3]
 """
 
@@ -67,24 +69,25 @@ def main() -> None:
             "ours, float32": lambda: our_sweep(folder, model, "float32", depths),
             "ours, auto": lambda: our_sweep(folder, model, "auto", depths),
         }
-        probe = timed(CrossEncoder(model=str(model)).prepare)[0]
+        probe = timed(CrossEncoder(model=str(model)).prepare)[0]["wall"]
         print(f"{machine()}")
         print(f"probe of dtype = auto: {probe:.1f} s, once for a model: {answer_of(model)}", flush=True)
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        seconds: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
         found: dict[str, Figures] = {}
         for _ in range(given.times):
             for name, way in ways.items():
                 spent, found[name] = timed(way)
                 seconds[name].append(spent)
-                print(f"{name:<16}{spent:9.1f} s", flush=True)
+                print(f"{name:<16}{spent['wall']:9.1f} s   {spent['cpu']:9.1f} s of CPU", flush=True)
         flips = flipped(first, model, split.queries, max(depths))
     apart = max(
         abs(a - b) for name in NAMES for a, b in zip(found["mteb"][name], found["ours, float32"][name], strict=True)
     )
-    medians = {name: statistics.median(values) for name, values in seconds.items()}
     print(f"{given.queries} queries of SciFact, BM25's candidates, {len(depths)} depths to {max(depths)}")
-    for name, value in medians.items():
-        print(f"{name:<16}{value:9.1f} s   mteb takes {medians['mteb'] / value:5.1f} times as long")
+    for clock in ("wall", "cpu"):
+        medians = {name: statistics.median(one[clock] for one in values) for name, values in seconds.items()}
+        for name, value in medians.items():
+            print(f"{clock:<6}{name:<16}{value:9.1f} s   mteb takes {medians['mteb'] / value:5.1f} times as long")
     print(f"figures of mteb and float32 differ by {apart:.2g} at most; bfloat16 changes {flips:.1%} of first places")
     if given.output:
         result = {"machine": machine(), "seconds": seconds, "largest difference": apart, "bfloat16 flips": flips}
@@ -164,11 +167,11 @@ def answer_of(model: Path) -> str:
     return CrossEncoder(model=str(model)).computes_in
 
 
-def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    """Seconds of a call, and what it returned."""
-    start = time.perf_counter()
+def timed(call: Callable[[], Any]) -> tuple[dict[str, float], Any]:
+    """Seconds of a call, on the clock and of the processor (what counts on a busy machine), and what it returned."""
+    start = time.perf_counter(), time.process_time()
     result = call()
-    return time.perf_counter() - start, result
+    return {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1]}, result
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Sweeps that are killed, interrupted, doubled, damaged and left without room: does a rerun make the same, bit for bit?
 
 Every trial is a sweep in a process of its own, with a store of its own; its rerun is compared with an undisturbed one:
-all of the JSON but times, every byte of the Parquet. A block that was being scored may be scored again, no other. The
-stage is slow and moves its scores by what is scored together; three more kills are of a cross-encoder of MiniLM's shape
-in bfloat16.
+all of the JSON but times and the machine that they were taken on, every byte of the Parquet. The block that was being
+scored may be scored again, no other. The stage is slow and moves its scores by what is scored together; three more
+kills are of a cross-encoder of MiniLM's shape in bfloat16.
 
     python benchmarks/trials.py [--kills 20] [--seed 0]
 """
@@ -45,7 +45,7 @@ class Trials:
         self.folder, self.reranker = folder, reranker
         self.count, self.failures, self.again = 0, 0, 0
         self.undisturbed = self.house()
-        self.seconds = self.undisturbed.timed()
+        self.seconds = self.undisturbed.timed(since=self.undisturbed.log)
         print(
             f"undisturbed: {sum(self.undisturbed.scored):,} pairs in {len(self.undisturbed.scored)} blocks of at most "
             f"{max(self.undisturbed.scored)}, {self.seconds:.1f} s from the sweep's begin"
@@ -79,11 +79,16 @@ class Trials:
         print(f"{what}: {len(faults) - len(wrong)} of {len(faults)} as undisturbed", *wrong, sep="\n  ", flush=True)
 
     def kills(self, times: int, moments: random.Random) -> None:
-        """Kill -9, at any moment from the sweep's begin to its end."""
+        """Kill -9: half of the times at any moment of the sweep, half after the first block began."""
+        house = self.house()
+        scoring = house.timed(since=house.blocks)
         faults, while_scoring = [], 0
-        for _ in range(times):
+        for number in range(times):
             house = self.house()
-            killed = house.killed(moments.uniform(0, self.seconds))
+            early = number % 2
+            killed = house.killed(
+                moments.uniform(0, self.seconds if early else scoring), since=house.log if early else house.blocks
+            )
             while_scoring += len(house.scored) > 0 and not house.results()
             if killed.code not in (-signal.SIGKILL, 0):
                 faults.append(f"exit code {killed.code}: {killed.err[-500:]}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def edit(path: Path, changes: dict[str, str]) -> None:
 def test_the_commands_run(workplace: Path) -> None:
     ran = []
     for command in commands():
-        words = command.split()
+        words = shlex.split(command)
         settings = dict(word.split("=") for word in words if word.startswith("MTEB_CASCADE_"))
         program, *arguments = words[len(settings) :]
         if program == "make":

@@ -78,7 +78,7 @@ def write_candidates(
     """
     refuse_unwritable(output)
     stage = load(name)
-    stage.prepare()
+    stage.fetch_missing()
     collection = load_collection(task, split, subset=subset, relevance_level=relevance_level, allow_empty=allow_empty)
     split = split or collection.default_split
     part, context = collection.split(split), collection.context(split)

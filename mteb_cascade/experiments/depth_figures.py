@@ -18,6 +18,7 @@ from mteb_cascade.values.bands import bands
 from mteb_cascade.values.curves import OUTCOMES, curves, oracle_scores, outcomes
 from mteb_cascade.values.measures import evaluate, mean
 from mteb_cascade.values.phantoms import phantoms
+from mteb_cascade.values.qrels import UNJUDGED
 from mteb_cascade.values.run import Run
 from mteb_cascade.values.shapes import shape
 from mteb_cascade.values.slices import figures as slice_figures
@@ -92,7 +93,7 @@ class DepthFigures:
             "success@1 bounds": self.bounds(),
             "judged": self.judged(),
             "shape": self.shapes(),
-            "as_good_as_best": None if against is None else self.as_good(against),
+            "as_good_as_best": self.as_good(against) if against and self.depths_shared_with(against) else None,
             "slices": self.sliced(slices),
             "phantoms": self.phantoms(),
         }
@@ -100,8 +101,13 @@ class DepthFigures:
     def means(self) -> dict[str, dict[str, Any]]:
         """{measure: {line: a mean for each depth}}, with ceiling and floors."""
         run, qrels = self.swept.received, self.split.qrels
-        grades = oracle_scores(run.cut(self.swept.depth), qrels)
-        ceiling = Swept(run, self.swept.depths, (grades,) * len(self.swept.scores), self.swept.own)
+        head = run.cut(self.swept.depth)
+        # What is judged non-relevant stands before what nobody judged: judged@k has this ceiling, too.
+        grades = oracle_scores(head, qrels)
+        grades = np.where(qrels.of_run(head) == UNJUDGED, grades, np.maximum(grades, np.float32(0.5)))
+        # A step that is not pointwise has scores for each depth, as wide as it is deep.
+        known = tuple(grades[:, : scores.shape[1]] for scores in self.swept.scores)
+        ceiling = Swept(run, self.swept.depths, known, self.swept.own)
         oracle = DepthFigures(ceiling, self.split, self.measures).per_query["alone"]
         shuffled = floors.random_order(run, qrels, self.measures, self.swept.depth)
         retriever = floors.random_retriever(run.query_ids, run.corpus, qrels, self.measures)
@@ -144,10 +150,14 @@ class DepthFigures:
             for name in self.measures
         }
 
+    def depths_shared_with(self, dev: DepthFigures) -> list[int]:
+        """Depths that were looked at on both; none where a run file has lists of one of the two splits only."""
+        return [depth for depth in self.swept.depths if depth in dev.swept.depths]
+
     def as_good(self, dev: DepthFigures) -> dict[str, dict[str, Any]]:
         """{measure: {line: the shallowest depth shown to be as good as the best, which development queries chose}}."""
         found: dict[str, dict[str, Any]] = {}
-        depths = [depth for depth in self.swept.depths if depth in dev.swept.depths]
+        depths = self.depths_shared_with(dev)
         for name in self.measures:
             found[name] = {}
             for line, per in self.per_query.items():

@@ -139,7 +139,6 @@ def evaluate_stage(
     part = collection.split(split)
     context = collection.context(split)
     queries = part.queries.within(**context)
-    stage.prepare()
     stage.index(collection.corpus, **context)
     try:
         if part.candidates is None:
@@ -191,7 +190,7 @@ def evaluate_models(
     k = max(k, *(Measure.parse(measure).cutoff for measure in measures))
     stages = [load(name) for name in names]
     for stage in stages:
-        stage.prepare()
+        stage.fetch_missing()
     collections = load_subsets(task, split, subsets=subsets, relevance_level=relevance_level, allow_empty=allow_empty)
     results = [
         evaluate_stage(stage, collection, split or collection.default_split, measures, k)

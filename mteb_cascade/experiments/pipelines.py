@@ -86,6 +86,8 @@ def pipelines(
     Raises:
         InputError: A name is unknown, one is no cascade, or one of `first` and `rerank` is empty.
     """
+    if blend is not None and not np.isfinite(blend):
+        raise InputError(f"blend: expected a finite number, got {blend}")
     found = []
     for name in cascades:
         cascade = load(name)
@@ -110,7 +112,12 @@ def pipelines(
     labels = [pipeline.label for pipeline in found]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice:
-        raise InputError(f"{twice} is named twice; name every model once")
+        same = len({pipeline.fingerprint for pipeline in found if pipeline.label == twice}) == 1
+        raise InputError(
+            f"{twice} is named twice; name every model once"
+            if same
+            else f"two different pipelines are called {twice}; give their stages names of their own"
+        )
     return found
 
 

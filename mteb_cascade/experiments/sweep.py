@@ -11,13 +11,15 @@ from mteb_cascade.experiments import log
 from mteb_cascade.experiments.expectations import Expectation
 from mteb_cascade.experiments.first_stages import who_wins_alone
 from mteb_cascade.experiments.pipelines import pipelines
+from mteb_cascade.experiments.sweep_files import refuse_unwritable
 from mteb_cascade.experiments.sweep_plan import planned
 from mteb_cascade.experiments.sweep_tasks import Task, task_of
 from mteb_cascade.experiments.sweeping import Sweep, Sweeping
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.base import Stage
+from mteb_cascade.stages.full_corpus import refuse_in_full
 from mteb_cascade.values.measures import Measure
-from mteb_cascade.values.run import Run
+from mteb_cascade.values.run import PAD, Run
 
 MEASURES = ("success@1", "recall@1", "recall@5", "recall@10", "recall@100", "mrr@10", "ndcg@5", "ndcg@10")
 """What is told at every depth."""
@@ -89,7 +91,8 @@ def sweep(
         InputError: Before any scoring: a name, task, measure or expectation that is none, a depth over the corpus,
             judgements that name no query.
     """
-    measures = tuple(dict.fromkeys([*(["success@1"] if "recall@1" in measures else []), *measures]))
+    paired = [(name, "success@1") if name == "recall@1" else (name,) for name in measures]
+    measures = tuple(dict.fromkeys(name for names in paired for name in names))
     for name in measures:
         Measure.parse(name)
     expectations = [Expectation.parse(text) for text in expect]
@@ -98,9 +101,18 @@ def sweep(
         raise InputError(
             f"--expect {unmeasured[0].text!r}: {unmeasured[0].measure} is not measured; add -m {unmeasured[0].measure}"
         )
+    too_deep = [one for one in expectations if (one.depth or 0) > depth]
+    if too_deep:
+        raise InputError(
+            f"--expect {too_deep[0].text!r}: the sweep ends at depth {depth}; give --depth {too_deep[0].depth}"
+        )
     if depth < 1:
         raise InputError(f"depth: expected at least 1, got {depth}")
+    if seed < 0:
+        raise InputError(f"seed: expected 0 or more, got {seed}")
     piped = pipelines(cascades, first, rerank, depth, blend)
+    for pipeline in piped:
+        pipeline.cascade.fetch_missing()
     asked = [
         task_of(str(source), collection, split, depth, dev=dev, dev_fraction=dev_fraction, seed=seed, own=own)
         for source in tasks
@@ -110,30 +122,44 @@ def sweep(
     ]
     if not asked:
         raise InputError("no task: name one or more with -t, such as -t PythonDocs")
+    titles = [task.title for task in asked]
+    twice = next((task for task in asked if titles.count(task.title) > 1), None)
+    if twice:
+        raise InputError(
+            f"two tasks are called {twice.title}, and their results would be one file; name every task once"
+        )
     work = [(task, pipeline) for task in asked for pipeline in piped]
+    for task, pipeline in work if full_corpus else ():
+        refuse_in_full(pipeline.last, task.queries(task.split), task.collection.corpus)
     rates: dict[str, float] = {}
     if dry_run:
         for task, pipeline in work:
             say(str(planned(pipeline, task, depth, {}, full_corpus=full_corpus, rates=rates)))
         return []
-    entry = None if output is None else log.begin(output.parent / "LOG.md", command, expectations)
-    pool = max(depth, *(Measure.parse(name).cutoff for name in measures))
+    if output is not None:
+        refuse_unwritable(output)
+    what = ", ".join([*(pipeline.label for pipeline in piped), *(task.title for task in asked)])
+    entry = None if output is None else log.begin(output.parent / "LOG.md", command, expectations, f"sweep of {what}")
+    inner = [step_depth for pipeline in piped for step_depth in pipeline.cascade.depths[:-1]]
+    pool = max(depth, *inner, *(Measure.parse(name).cutoff for name in measures))
     runs = {}
     for task, pipeline in work:
         key = (id(task), id(pipeline.cascade.first))
         if key not in runs:
-            say(f"{pipeline.cascade.first.label} retrieves {pool:,} candidates of {task.title}")
-            runs[key] = {one: retrieved(pipeline.cascade.first, task, one, pool) for one in task.splits}
+            # The query's own document is taken out, and one more stands where it stood.
+            wanted = pool + 1 if task.collection.ignore_identical_ids else pool
+            say(f"{pipeline.cascade.first.label} retrieves {wanted:,} candidates of {task.title}")
+            runs[key] = {one: retrieved(pipeline.cascade.first, task, one, wanted) for one in task.splits}
     for task, pipeline in work:
         received = runs[id(task), id(pipeline.cascade.first)]
         say(str(planned(pipeline, task, depth, received, full_corpus=full_corpus, rates=rates)))
     found = []
+    heads = distinct([pipeline.cascade.first for pipeline in piped])
     for task in asked:
-        heads = {pipeline.cascade.first.label: runs[id(task), id(pipeline.cascade.first)] for pipeline in piped}
-        several = {label: run[task.split] for label, run in heads.items()} if len(heads) > 1 else {}
-        winners = who_wins_alone(task, several) if several else None
+        several = {label: runs[id(task), id(head)][task.split] for label, head in heads.items()}
+        winners = who_wins_alone(task, several) if len(several) > 1 else None
         for pipeline in piped:
-            received = heads[pipeline.cascade.first.label]
+            received = runs[id(task), id(pipeline.cascade.first)]
             at_work = Sweeping(task, pipeline, received, depth, measures, full_corpus, latency, seed, progress)
             found.append(at_work.written(at_work.sweep(expectations, winners), output))
             say(found[-1].summary)
@@ -142,8 +168,24 @@ def sweep(
     return found
 
 
+def distinct(stages: Sequence[Stage]) -> dict[str, Stage]:
+    """{label: stage}, each stage once; two of one label, such as two inline ones of a kind, by their fingerprints."""
+    once = {stage.fingerprint: stage for stage in stages}
+    labels = [stage.label for stage in once.values()]
+    return {
+        stage.label if labels.count(stage.label) == 1 else f"{stage.label} {fingerprint[:8]}": stage
+        for fingerprint, stage in once.items()
+    }
+
+
 def retrieved(first: Stage, task: Task, split: str, pool: int) -> Run:
     """What a first stage hands on."""
     queries = task.queries(split)
     first.index(task.collection.corpus, **queries.context)
-    return first.retrieved(queries, pool)
+    run = first.retrieved(queries, pool)
+    if not (run.docs != PAD).any():
+        raise InputError(
+            f"{first.label} finds nothing for any of the {len(queries):,} queries of {task.collection.title}, {split}: "
+            "there is nothing to rerank. Expected a first stage, or a run file, of these queries"
+        )
+    return run

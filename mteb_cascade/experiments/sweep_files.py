@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,28 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mteb_cascade.atomic import replaced
+from mteb_cascade.errors import InputError
 from mteb_cascade.experiments.swept import Swept
+from mteb_cascade.spec import shown
 from mteb_cascade.values.qrels import UNJUDGED, Qrels
 from mteb_cascade.values.run import PAD
 
 
+def refuse_unwritable(folder: Path) -> None:
+    """Make the folder of results; raise InputError where nothing can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"0")
+    except OSError as error:
+        raise InputError(
+            f"--output {shown(folder)}: cannot be written ({error.strerror}); expected a folder for results"
+        ) from None
+
+
 def write_result(result: Mapping[str, Any], path: Path) -> None:
     """Write the figures, whole or not at all."""
-    with replaced(path) as beside:
+    with written(path) as beside:
         beside.write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
 
 
@@ -43,5 +59,22 @@ def write_candidates(swept: Swept, qrels: Qrels, path: Path) -> None:
             "grade": pa.array(grades, pa.int32(), mask=grades == UNJUDGED),
         }
     )
-    with replaced(path) as beside:
+    with written(path) as beside:
         pq.write_table(table, beside, compression="zstd")
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """A file beside `path` to write to, as `replaced`.
+
+    Raises:
+        InputError: It cannot be written; the scores are stored all the same.
+    """
+    try:
+        with replaced(path) as beside:
+            yield beside
+    except OSError as error:
+        raise InputError(
+            f"{shown(path)}: cannot be written: {error.strerror or error}. Make room, or give another folder with -o; "
+            "scores that are stored are not computed again"
+        ) from None

@@ -86,7 +86,12 @@ def task_of(
     chosen = None
     if dev:
         collection, split, chosen = with_dev(collection, split, dev_fraction, seed)
-    return Task(source, collection, split, chosen, own_slices(own) if own else {})
+    if chosen:
+        for part in (split, chosen):
+            refuse_without_positives(collection.split(part), f"{collection.title}, {part}")
+    labels = own_slices(own) if own else {}
+    slices(collection.split(split).queries, labels)
+    return Task(source, collection, split, chosen, labels)
 
 
 def own_slices(path: Path) -> dict[str, dict[str, str]]:

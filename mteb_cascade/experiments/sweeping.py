@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from mteb_cascade.corpora.collection import Split
-from mteb_cascade.engine.latency import machine
+from mteb_cascade.corpora.dev_split import DEV
+from mteb_cascade.engine.latency import processor, usable_cores
 from mteb_cascade.experiments import depth_grid
 from mteb_cascade.experiments.depth_figures import DepthFigures
 from mteb_cascade.experiments.evaluate import versions
@@ -103,10 +104,11 @@ class Sweeping:
         }
         scored = perf_counter()
         told = figures[self.task.split]
+        figured = told.as_json(self.task.slices, figures[dev] if dev else None)
         result = {
             **self.described(pipeline, told),
-            **told.as_json(self.task.slices, figures[dev] if dev else None),
-            "as_good_why_not": None if dev else no_dev(self.task),
+            **figured,
+            "as_good_why_not": None if figured["as_good_as_best"] else why_not(self.task),
             "first_stages": first_stages,
             "grid": self.grid(parts[self.task.split]) if len(pipeline.cascade.steps) > 1 else None,
             "latency": self.latencies() if self.latency else None,
@@ -114,7 +116,10 @@ class Sweeping:
         if self.full_corpus:
             for name, value in self.in_full(parts[self.task.split]).items():
                 result["curves"][name]["full corpus"] = value
-        result["timings"] = {"scoring_s": round(scored - begun, 3), "figures_s": round(perf_counter() - scored, 3)}
+        result["timings"] = {
+            "scoring_s": round(scored - begun, 3),
+            "figures_s": round(perf_counter() - scored, 3),
+        }
         result["expectations"] = [asdict(one.verdict(result)) for one in expectations]
         return Sweep(result, told, None)
 
@@ -159,16 +164,19 @@ class Sweeping:
             "pairs": int((told.swept.received.cut(told.swept.depth).docs != PAD).sum()),
             "seed": self.seed,
             "versions": versions(),
-            "machine": machine(),
+            "machine": {"processor": processor(), "cores": usable_cores()},
         }
 
     def grid(self, part: Split) -> list[dict[str, Any]]:
         """Every combination of depths, with the pairs a query that it costs and whether none cheaper is as good."""
         grid = depth_grid.grid_of(self.depth)
+        cascade = self.pipeline.cascade
+        blends = [*cascade.blends[:-1], self.pipeline.blend or 0.0]
+        cascade = cascade.at(*cascade.depths, blends=blends)
         queries = self.task.queries(self.task.split)
         first = self.first_runs[self.task.split]
         found: list[dict[str, Any]] = []
-        for depths, run in depth_grid.combinations(self.pipeline.cascade, queries, first, grid, self.progress):
+        for depths, run in depth_grid.combinations(cascade, queries, first, grid, self.progress):
             ranked = run.without_identical_ids() if self.task.collection.ignore_identical_ids else run
             values = {name: float(mean(one)) for name, one in evaluate(ranked, part.qrels, self.measures).items()}
             found.append({"depths": list(depths), "pairs": sum(depths), **values})
@@ -205,8 +213,11 @@ class Sweeping:
         return replace(made, path=path)
 
 
-def no_dev(task: Task) -> str:
+def why_not(task: Task) -> str:
     """Why no depth is called as good as the best."""
-    return (
-        f"{task.collection.title} has no dev split to choose the best on; --dev-fraction 0.2 makes one of {task.split}"
-    )
+    title, split = task.collection.title, task.split
+    if task.dev:
+        return f"{title}: no depth was looked at on {split} and on {task.dev}, whose lists differ in length"
+    if split != DEV and DEV in task.collection.splits:
+        return f"the dev split of {title} was not to choose the best (--no-dev)"
+    return f"{title} has no dev split to choose the best on; --dev-fraction 0.2 makes one of {split}"

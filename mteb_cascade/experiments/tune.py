@@ -16,7 +16,7 @@ from mteb_cascade.experiments.confirm import confirmation
 from mteb_cascade.experiments.depth_figures import refuse_without_positives
 from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.experiments.handed_on import handed_on
-from mteb_cascade.experiments.sweep_files import write_result
+from mteb_cascade.experiments.sweep_files import refuse_unwritable, write_result
 from mteb_cascade.experiments.tuning_choices import expected, tried, with_last_blend
 from mteb_cascade.experiments.within_budget import Choice, confirmed, frontier
 from mteb_cascade.progress import Progress, silent
@@ -149,6 +149,8 @@ def tune(
     """
     aim = Aim.of(metric, budget_ms, percentile, keep, calls)
     check_fraction(dev_fraction)
+    if seed < 0:
+        raise InputError(f"seed: expected 0 or more, got {seed}")
     cascade = load(name)
     if not isinstance(cascade, Cascade) or not cascade.steps:
         raise InputError(
@@ -164,6 +166,8 @@ def tune(
     for part in (split, dev):
         refuse_unfit(collection, part)
     deepest = depth_of(cascade, collection, depth)
+    if output is not None:
+        refuse_unwritable(output)
     cascade.prepare()
     cascade.index(collection.corpus, **collection.context(dev))
     result = tuned(cascade, collection, split, dev, deepest, aim, seed, say, progress)

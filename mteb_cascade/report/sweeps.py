@@ -21,18 +21,22 @@ def tables(results: Sequence[Result], console: Console | None = None) -> None:
         by_task.setdefault(result["title"], []).append(result)
     for title, here in by_task.items():
         first = here[0]
-        level, queries, deepest = first["relevance_level"], first["queries"], max(one["depth"] for one in here)
+        level, queries = first["relevance_level"], first["queries"]
+        depths = {one["depth"] for one in here}
+        deepest = f"at {depths.pop()}" if len(depths) == 1 else "at the deepest"
         console.print(
             Text(f"{title}: {queries:,} queries, {first['documents']:,} documents, relevant: grade >= {level}")
         )
         for measure in dict.fromkeys([first["measures"][0], first["measures"][-1]]):
-            rows = [row for result in here for row in curve_rows(result, measure)]
-            console.print(table("", [measure, "depth 1", "best", "at depth", f"at {deepest}", "shape"], rows))
+            rows = [
+                row for result in here for row in curve_rows(result, measure, tell_depth=deepest == "at the deepest")
+            ]
+            console.print(table("", [measure, "depth 1", "best", "at depth", deepest, "shape"], rows))
         for result in here:
             for line in notes(result):
                 console.print(Text(line))
-        if first["as_good_why_not"]:
-            console.print(Text(f"Which depth is as good as the best is not told: {first['as_good_why_not']}."))
+        for reason in dict.fromkeys(one["as_good_why_not"] for one in here if one["as_good_why_not"]):
+            console.print(Text(f"Which depth is as good as the best is not told: {reason}."))
         if first["first_stages"]:
             console.print(first_stages(first["first_stages"]))
         if "recall@1" in first["measures"]:
@@ -41,18 +45,19 @@ def tables(results: Sequence[Result], console: Console | None = None) -> None:
             console.print(Text(f"{first['without_positives']:,} queries have no relevant document and count as 0."))
 
 
-def curve_rows(result: Result, measure: str) -> Iterator[list[str]]:
+def curve_rows(result: Result, measure: str, *, tell_depth: bool = False) -> Iterator[list[str]]:
     """One row a line: the ranking received, the best depth with the interval of its place, the deepest."""
     curves = result["curves"][measure]
+    ends = f"{result['depth']}: " if tell_depth else ""
     for line, shape in result["shape"][measure].items():
         name = result["pipeline"] if line == "alone" else f"  blended, b = {result['blend']:g}"
         peak = f"{shape['peak']} [{shape['peak_low']}, {shape['peak_high']}]"
         told = shape["shape"] if len(result["depths"]) > 1 else "one point"
-        first, best, last = figure(curves["first stage"]), figure(shape["best"]), figure(shape["last"])
+        first, best, last = figure(curves["first stage"]), figure(shape["best"]), ends + figure(shape["last"])
         yield [name, first, best, peak, last, told]
     if curves["full corpus"] is not None:
         yield ["  whole corpus", "", "", "", figure(curves["full corpus"]), ""]
-    yield ["  oracle", "", "", "", figure(curves["oracle"][-1]), ""]
+    yield ["  oracle", "", "", "", ends + figure(curves["oracle"][-1]), ""]
 
 
 def first_stages(slices: Sequence[Mapping[str, Any]]) -> Group:

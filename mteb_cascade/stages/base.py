@@ -89,6 +89,16 @@ class Stage(ABC):
         """What has to be on this disk before the stage can work without a network; told without one."""
         return ()
 
+    def fetch_missing(self) -> None:
+        """Fetch what is known not to be on this disk, and load nothing; missing weights are named before any work.
+
+        Raises:
+            InputError: Something cannot be fetched, such as weights that were never trained.
+        """
+        for download in self.downloads():
+            if download.place is not None and not download.place.exists():
+                download.fetch()
+
     @property
     def corpus(self) -> Corpus:
         """The corpus that `index` was given."""

@@ -19,9 +19,21 @@ def ranked_in_full(stage: Stage, queries: Queries, corpus: Corpus, k: int, progr
         InputError: That would be more than the stage's `pair_limit`.
     """
     stage.index(corpus, **queries.context)
-    if type(stage).retrieve is not Stage.retrieve:
+    if searches_by_itself(stage):
         return stage.retrieved(queries, k)
-    stage.refuse_full_corpus(len(queries))
+    refuse_in_full(stage, queries, corpus)
     docs = np.repeat(np.arange(len(corpus), dtype=np.int32)[None, :], len(queries), axis=0)
     everything = Run(queries.ids, corpus, docs, np.zeros(docs.shape, np.float32))
     return Run.ranked(queries.ids, corpus, docs, stage.scored(queries, everything, progress)).cut(k)
+
+
+def refuse_in_full(stage: Stage, queries: Queries, corpus: Corpus) -> None:
+    """Raise InputError where `ranked_in_full` would: asked before any other work is done."""
+    if not searches_by_itself(stage):
+        stage.index(corpus, **queries.context)
+        stage.refuse_full_corpus(len(queries))
+
+
+def searches_by_itself(stage: Stage) -> bool:
+    """Whether it finds documents without scoring every pair."""
+    return type(stage).retrieve is not Stage.retrieve

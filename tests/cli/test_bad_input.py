@@ -246,7 +246,7 @@ def test_a_stage_that_returns_nan(run: Callable[..., Answer], house: Path, monke
     (house / "models" / "broken.toml").write_text('kind = "not-a-number"\n')
     (house / "models" / "mine.toml").write_text(CASCADE.format("broken", "depth = 5"))
     before = files(house)
-    assert_refused(run(*evaluate("mine")), house, before, "mine: the score of query 'q1' and document 'd1' is NaN")
+    assert_refused(run(*evaluate("mine")), house, before, "broken: the score of query 'q1' and document 'd1' is NaN")
 
 
 def test_several_mistakes_are_told_together(run: Callable[..., Answer], house: Path) -> None:

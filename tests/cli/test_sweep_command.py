@@ -154,6 +154,11 @@ def test_a_reranker_over_the_whole_corpus(run, house):
         (["our-cascade", "-t", "data", "--split", "validation"], "validation"),
         (["our-cascade", "-t", "data", "--depth", "9", "--dev-fraction", "1.5"], "between 0 and 1"),
         (["our-cascade", "-t", "data", "--depth", "9", "--slices", "nowhere.tsv"], "nowhere.tsv"),
+        (["our-cascade", "-t", "data", "--depth", "9", "--blend", "nan"], "finite"),
+        (["our-cascade", "-t", "data", "--depth", "9", "--seed", "-1"], "seed: expected 0 or more"),
+        (["our-cascade", "-t", "data", "-t", "data", "--depth", "9"], "two tasks are called data, test"),
+        (["our-cascade", "-t", "data", "--depth", "9", "-o", "data/corpus.jsonl"], "expected a folder"),
+        (["our-cascade", "-t", "data", "--depth", "9", "-o", "data/corpus.jsonl/x"], "expected a folder"),
     ],
 )
 def test_mistakes_are_one_line_before_any_work(run, house, arguments, expected):
@@ -187,3 +192,25 @@ def test_slices_of_the_users_own(run, house):
     (path,) = (house / "results" / "sweeps").glob("*.json")
     slices = json.loads(path.read_text())["slices"]
     assert [(one["slice"], one["queries"]) for one in slices if one["by"] == "colour"] == [("a", 4), ("b", 4)]
+
+
+def test_sweeps_that_end_at_other_depths_say_so_in_the_table(run, write_spec):
+    stages = "".join(
+        f'[[stage]]\nmodel = "{name}"\ndepth = {deep}\n' for name, deep in (("our-tfidf", 12), ("our-bm25", 5))
+    )
+    write_spec("our-three", f'kind = "cascade"\n[[stage]]\nmodel = "our-bm25"\n{stages}')
+    code, out, err = run("our-three", "our-cascade", "-t", "data", "--depth", "20")
+    assert code == 0, err
+    assert "at the deepest" in out
+    assert "at 20" not in out
+    assert "12: ." in out
+    assert "20: ." in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_column_of_slices_called_as_ours_is_refused_before_any_work(run, house):
+    (house / "own.tsv").write_text("query-id\tlength\nq0\ta\n")
+    code, _, err = run("our-cascade", "-t", "data", "--depth", "9", "--slices", "own.tsv")
+    assert code == 2
+    assert "'length'" in err
+    assert not (house / "results").exists()

@@ -48,7 +48,7 @@ class Slow(Stage):
 
 WORDS = ("red fox", "blue whale", "green tree", "old stone", "zebra", "a fox", "whale song", "tree house")
 CORPUS = Corpus.of([f"d{row}" for row in range(24)], [f"{WORDS[row % 8]} {'x' * (row // 2)}" for row in range(24)])
-QUERIES = Queries(tuple(f"q{row}" for row in range(12)), tuple(WORDS[row % 7] for row in range(12)))
+QUERIES = Queries(tuple(f"q{row}" for row in range(12)), tuple(WORDS[row // 2] for row in range(12)))
 
 
 def candidates(seed: int = 0, depth: int = 6) -> Run:

@@ -103,6 +103,19 @@ def test_a_flipped_byte_is_named_and_its_block_alone_is_scored_again(cache, call
     assert path.exists()
 
 
+def test_what_another_process_stored_meanwhile_is_not_scored(cache, calls):
+    run = candidates()
+    others = []
+
+    def overtaken(done: int, total: int, note: str) -> None:
+        if note and not others:
+            others.append(Slow().scored(QUERIES, run))
+
+    np.testing.assert_array_equal(Slow().scored(QUERIES, run, overtaken), others[0])
+    asked = [pair for call in calls() for pair in call]
+    assert len(asked) == len(set(asked))
+
+
 def test_blocks_are_whole_queries_and_follow_from_the_lists_alone(cache):
     run = candidates()
     pairs = Pairs(QUERIES, run)

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -60,8 +61,13 @@ def told(self: Pairs, stage: Stage, pairs: np.ndarray, score=Pairs.score) -> np.
     return score(self, stage, pairs)
 
 
+def small(self: Pairs, tokens: int, blocks=Pairs.blocks) -> Iterator[slice]:
+    """As `Pairs.blocks`, of a size for trials whatever the stage's is."""
+    return blocks(self, int(os.environ["TRIAL_BLOCK_TOKENS"]))
+
+
 if __name__ == "__main__":
-    Stage.block_tokens = int(os.environ["TRIAL_BLOCK_TOKENS"])
+    Pairs.blocks = small
     Pairs.score = told
     mteb_cascade.register_kind("slow", Slow)
     main()

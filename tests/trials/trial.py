@@ -83,16 +83,20 @@ class House:
         return self.folder / "results" / "LOG.md"
 
     @property
+    def blocks(self) -> Path:
+        """Written when the first block begins."""
+        return self.folder / "blocks"
+
+    @property
     def scored(self) -> list[int]:
         """Pairs of every block that was begun."""
-        log = self.folder / "scored"
-        return [int(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return [int(line) for line in self.blocks.read_text().splitlines()] if self.blocks.exists() else []
 
     def start(self, **variables: str) -> subprocess.Popen[str]:
         known = {
             "HF_HUB_OFFLINE": "1",
             "MTEB_CASCADE_CACHE": str(self.cache),
-            "TRIAL_LOG": str(self.folder / "scored"),
+            "TRIAL_LOG": str(self.blocks),
             "TRIAL_BLOCK_TOKENS": str(self.block_tokens),
         }
         arguments = f"sweep --first our-bm25 --rerank ours -t data --depth {self.depth}".split()
@@ -109,31 +113,26 @@ class House:
         """Run until it ends, or something happens to it when that block begins, counted with those of earlier runs."""
         return ended(self.start(TRIAL_FAULT=fault, TRIAL_FAULT_AT=str(at)))
 
-    def killed(self, seconds: float) -> Ended:
-        """Start, and kill it that long after the sweep began."""
+    def killed(self, seconds: float, since: Path) -> Ended:
+        """Start, and kill it that long after a file was written."""
         process = self.start()
-        self.wait(process)
+        wait(process, since)
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
         return ended(process)
 
-    def timed(self) -> float:
-        """Run to the end; seconds since the sweep began."""
+    def timed(self, since: Path) -> float:
+        """Run to the end; seconds since a file was written."""
         process = self.start()
-        self.wait(process)
+        wait(process, since)
         begun = time.perf_counter()
         done = ended(process)
         if done.code:
             raise RuntimeError(done.err)
         return time.perf_counter() - begun
 
-    def wait(self, process: subprocess.Popen[str]) -> None:
-        """Until the sweep begins."""
-        while not self.log.exists() and process.poll() is None:
-            time.sleep(0.002)
-
     def results(self) -> dict[str, Any]:
-        """{file: content} of all that the sweep wrote, times excepted."""
+        """{file: content} of all that the sweep wrote, but for times and the machine that they were taken on."""
         found: dict[str, Any] = {}
         for path in sorted((self.folder / "results" / "sweeps").glob("*")):
             found[path.name] = json.loads(path.read_text()) if path.suffix == ".json" else path.read_bytes()
@@ -148,6 +147,11 @@ class House:
 def ended(process: subprocess.Popen[str]) -> Ended:
     _, err = process.communicate(timeout=600)
     return Ended(process.returncode, err)
+
+
+def wait(process: subprocess.Popen[str], written: Path) -> None:
+    while not written.exists() and process.poll() is None:
+        time.sleep(0.002)
 
 
 def flip_a_byte(path: Path) -> None:
