@@ -187,5 +187,6 @@ def retrieved(first: Stage, task: Task, split: str, pool: int) -> Run:
         raise InputError(
             f"{first.label} finds nothing for any of the {len(queries):,} queries of {task.collection.title}, {split}: "
             "there is nothing to rerank. Expected a first stage, or a run file, of these queries"
+            + (", or --no-dev" if split == task.dev else "")
         )
     return run

@@ -111,7 +111,7 @@ class Sweeping:
             "as_good_why_not": None if figured["as_good_as_best"] else why_not(self.task),
             "first_stages": first_stages,
             "grid": self.grid(parts[self.task.split]) if len(pipeline.cascade.steps) > 1 else None,
-            "latency": self.latencies() if self.latency else None,
+            "latency": self.latencies(told) if self.latency else None,
         }
         if self.full_corpus:
             for name, value in self.in_full(parts[self.task.split]).items():
@@ -192,14 +192,19 @@ class Sweeping:
             run = run.without_identical_ids()
         return {name: float(mean(values)) for name, values in evaluate(run, part.qrels, self.measures).items()}
 
-    def latencies(self) -> dict[str, Any]:
-        """Latency of every stage against depth, a query at a time."""
-        cascade = self.pipeline.cascade
-        cascade.index(self.task.collection.corpus, **self.task.queries(self.task.split).context)
-        depths = sorted(
-            {depth for depth in depth_grid.grid_of(self.depth) if depth <= min([self.depth, *cascade.depths[:-1]])}
-        )
-        return latency_at_depths(cascade, self.task.queries(self.task.split), depths, calls=self.latency)
+    def latencies(self, told: DepthFigures) -> dict[str, Any]:
+        """Latency against depth, a query at a time; per line the depths for which no faster one is as good."""
+        cascade, queries = self.pipeline.cascade, self.task.queries(self.task.split)
+        cascade.index(self.task.collection.corpus, **queries.context)
+        depths = [depth for depth in depth_grid.grid_of(self.depth) if depth in told.swept.depths]
+        found = latency_at_depths(cascade, queries, depths or told.swept.depths, calls=self.latency)
+        columns = [told.swept.depths.index(depth) for depth in found["depths"]]
+        fronts = {
+            line: front(found["whole"]["p95"], mean(per_query[self.measures[0]])[columns])
+            for line, per_query in told.per_query.items()
+        }
+        found["front"] = {line: [found["depths"][row] for row in rows] for line, rows in fronts.items()}
+        return found
 
     def written(self, made: Sweep, output: Path | None) -> Sweep:
         """The same, as files."""

@@ -89,6 +89,13 @@ def notes(result: Result) -> Iterator[str]:
         yield f"  As good in {measure} as depth {told['best']}, the best on {result['dev']}: {told['says']}."
     if not result["pointwise"]:
         yield f"  Not pointwise: run at depth {', '.join(map(str, result['depths']))}."
+    if result["latency"]:
+        times, best = result["latency"], result["latency"]["front"][line]
+        at = ", ".join(
+            f"{depth}: {time:.0f} ms{'*' if depth in best else ''}"
+            for depth, time in zip(times["depths"], times["whole"]["p95"], strict=True)
+        )
+        yield f"  Latency by depth, p95 of {times['calls']} queries (* none faster is as good): {at}."
     for one in result["grid"] or ():
         if one["on_front"]:
             depths = " > ".join(map(str, one["depths"]))
