@@ -47,8 +47,8 @@ class Pipeline:
 
     @property
     def title(self) -> str:
-        """The stages in their order."""
-        return " > ".join(stage.label for stage in self.cascade)
+        """The stages in their order; an untrained baseline is marked."""
+        return " > ".join(f"{stage.label} (untrained)" if stage.untrained else stage.label for stage in self.cascade)
 
     @property
     def last(self) -> Stage:

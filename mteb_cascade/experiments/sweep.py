@@ -161,7 +161,13 @@ def sweep(
         for pipeline in piped:
             received = runs[id(task), id(pipeline.cascade.first)]
             at_work = Sweeping(task, pipeline, received, depth, measures, full_corpus, latency, seed, progress)
-            found.append(at_work.written(at_work.sweep(expectations, winners), output))
+            try:
+                made = at_work.sweep(expectations, winners)
+            except InputError:
+                raise
+            except ValueError as error:  # a score that is NaN, or a blend that no float32 holds
+                raise InputError(f"{pipeline.title}: {error}") from None
+            found.append(at_work.written(made, output))
             say(found[-1].summary)
     if entry is not None:
         log.end(entry, [(one.result, one.path) for one in found])

@@ -35,7 +35,7 @@ class Work:
         task: Collection and split.
         pairs: Pairs that are needed.
         stored: Those of them that are in the store; None where none of the stages is worth storing.
-        exact: Whether both are known; else `pairs` is what they can be at most.
+        exact: Whether both are known; else `pairs` is what they can be at most, stored ones among them.
         seconds: What the others will take; None where it is not known.
     """
 
@@ -49,7 +49,7 @@ class Work:
     def __str__(self) -> str:
         bound = "" if self.exact else "at most "
         time = "" if self.seconds is None else f", about {in_words(self.seconds)}"
-        stored = f", {self.stored:,} stored" if self.stored is not None else ""
+        stored = f", {self.stored:,} stored" if self.exact and self.stored is not None else ""
         return f"{self.pipeline} on {self.task}: {bound}{self.pairs:,} pairs{stored}{time}"
 
 
@@ -70,10 +70,12 @@ def planned(
         depth: The deepest.
         received: {split: the first stage's run}; without it, as much as there can be.
         full_corpus: Whether the reranker scores the whole corpus, too.
-        rates: {fingerprint: pairs a second}, measured here where it is not known yet.
+        rates: {stage and corpus: pairs a second}, measured here where it is not known yet; not where all that is known
+            of the work is stored, for that loads the model.
     """
     steps, corpus = pipeline.cascade.steps, task.collection.corpus
     pairs = stored = 0
+    warm = False
     seconds, exact = 0.0, len(steps) == 1 and bool(received)
     for number, step in enumerate(steps):
         deepest = depth if number == len(steps) - 1 else step.depth
@@ -89,12 +91,13 @@ def planned(
             if not step.stage.pointwise and not isinstance(step.stage, RunFile):
                 wanted = absent = wanted * POINTS // 2
             here, there = here + wanted, there + wanted - absent
+        warm = warm or (number == 0 and bool(received) and here == there > 0)
         if len(steps) > 1 and step.stage.pointwise:
             here += len(task.queries(task.split)) * min(sum(grid_of(depth)), len(corpus))
         if number == len(steps) - 1 and full_corpus:
             here, exact = here + len(task.queries(task.split)) * len(corpus), False
         pairs, stored = pairs + here, stored + there
-        if here > there and step.stage.stored:
+        if here > there and step.stage.stored and not warm:
             seconds += (here - there) / rate(step.stage, task.queries(task.split), corpus, rates)
     kept = stored if any(step.stage.stored for step in steps) else None
     return Work(pipeline.title, task.title, pairs, kept, exact, seconds or None)

@@ -123,4 +123,4 @@ def depths_of(stage: Stage, queries: Queries, received: Run, depth: int) -> tupl
     if isinstance(stage, RunFile):
         longest = int(stage.lists(queries, received.corpus, depth).lengths.max(initial=1))
         return (max(1, min(depth, longest)),)
-    return tuple(sorted({*np.geomspace(min(2, depth), depth, POINTS).round().astype(int).tolist()}))
+    return tuple(sorted({*np.geomspace(1, depth, POINTS).round().astype(int).tolist()}))

@@ -86,7 +86,8 @@ def notes(result: Result) -> Iterator[str]:
     measure = result["measures"][0]
     if result["as_good_as_best"]:
         told = result["as_good_as_best"][measure][line]
-        yield f"  As good in {measure} as depth {told['best']}, the best on {result['dev']}: {told['says']}."
+        best = f"  Best {measure} on {result['dev']}: depth {told['best']}"
+        yield f"{best}; as good on {result['split']}: {told['says']}." if told["best"] > 1 else f"{best}."
     if not result["pointwise"]:
         yield f"  Not pointwise: run at depth {', '.join(map(str, result['depths']))}."
     if result["latency"]:
