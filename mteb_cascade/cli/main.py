@@ -144,6 +144,11 @@ def main() -> None:
     except InputError as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(f"{error.filename}: cannot be used ({error.strerror}); give another file or folder", err=True)
+        raise SystemExit(2) from None
     except SystemExit as ended:
         if ended.code == 130:  # typer makes this of Ctrl-C, without a word
             typer.echo("stopped", err=True)

@@ -26,11 +26,14 @@ def report(
 
     Above 20 MB it keeps the first 20 candidates of each query and the answers, and says so.
     """
+    from mteb_cascade.errors import InputError
     from mteb_cascade.report import figures as drawing
     from mteb_cascade.report import html
     from mteb_cascade.report.results import read_all
 
     found = read_all(results or [])
+    if measure and figures is None:
+        raise InputError("-m chooses the measures of the figures: give their folder, too, with --figures DIR")
     if figures is not None:
         for path in drawing.write_figures(found, figures, measure or []):
             typer.echo(str(path))

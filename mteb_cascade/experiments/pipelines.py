@@ -108,7 +108,7 @@ def pipelines(
         for scorer in scorers
     ]
     if not found:
-        raise InputError("nothing to sweep: name a cascade, or give --first A B --rerank C D")
+        raise InputError("nothing to sweep: name a cascade, before all options, or give --first A B --rerank C D")
     labels = [pipeline.label for pipeline in found]
     twice = next((label for label in labels if labels.count(label) > 1), None)
     if twice:

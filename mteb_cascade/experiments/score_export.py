@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.load import load
 from mteb_cascade.stages.stored import store_of
 from mteb_cascade.store.pair_scores import hashes_of
+
+Part = tuple[Queries, NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]
+"""Queries, and of each pair which query, which document, and the score."""
 
 ROWS = 100_000
 """Pairs that are written at once."""
@@ -80,7 +84,8 @@ def export_scores(
         allow_empty: Accept documents without text.
 
     Raises:
-        InputError: The model or the task is unknown, its scores are not stored, or the file is no `.parquet`.
+        InputError: The model or the task is unknown, its scores are not stored, or the file is no `.parquet` or cannot
+            be written.
     """
     stage = load(name)
     if not stage.stored:
@@ -109,6 +114,24 @@ def export_scores(
             f"{stage.label}: no scores of {collection.title} are stored in {store.folder if store else ''}; score it "
             f"first: mteb-cascade sweep --first FIRST --rerank {stage.label} -t {task}"
         )
+    try:
+        kept, asked_queries = write(path, collection.corpus, parts)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be written: {error.strerror or error}. Make room, or name another file with -o"
+        ) from None
+    return Exported(path, kept, asked_queries, total - kept)
+
+
+def write(path: Path, corpus: Corpus, parts: Iterable[Part]) -> tuple[int, int]:
+    """Write the pairs that could be scored, by query and document.
+
+    Returns:
+        Pairs written, and their queries.
+
+    Raises:
+        OSError: The file cannot be written; nothing is left of it.
+    """
     kept = asked_queries = 0
     with replaced(path) as beside, pq.ParquetWriter(beside, SCHEMA, compression="zstd") as writer:
         for queries, asked, found, scores in parts:
@@ -117,8 +140,8 @@ def export_scores(
             kept, asked_queries = kept + len(order), asked_queries + len(np.unique(asked[order]))
             for start in range(0, len(order), ROWS):
                 taken = order[start : start + ROWS]
-                writer.write_table(table(queries, collection.corpus, asked[taken], found[taken], scores[taken]))
-    return Exported(path, kept, asked_queries, total - kept)
+                writer.write_table(table(queries, corpus, asked[taken], found[taken], scores[taken]))
+    return kept, asked_queries
 
 
 def table(

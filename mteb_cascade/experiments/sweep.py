@@ -18,6 +18,9 @@ from mteb_cascade.experiments.sweeping import Sweep, Sweeping
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.full_corpus import refuse_in_full
+from mteb_cascade.stages.stored import stored_run
+from mteb_cascade.store import folder as store
+from mteb_cascade.store.switch import is_on
 from mteb_cascade.values.measures import Measure
 from mteb_cascade.values.run import PAD, Run
 
@@ -132,22 +135,24 @@ def sweep(
     for task, pipeline in work if full_corpus else ():
         refuse_in_full(pipeline.last, task.queries(task.split), task.collection.corpus)
     rates: dict[str, float] = {}
+    inner = [step_depth for pipeline in piped for step_depth in pipeline.cascade.depths[:-1]]
+    pool = max(depth, *inner, *(Measure.parse(name).cutoff for name in measures))
     if dry_run:
         for task, pipeline in work:
-            say(str(planned(pipeline, task, depth, {}, full_corpus=full_corpus, rates=rates)))
+            stored = stored_runs(pipeline.cascade.first, task, pool)
+            say(str(planned(pipeline, task, depth, stored, full_corpus=full_corpus, rates=rates)))
         return []
     if output is not None:
         refuse_unwritable(output)
+    if is_on():
+        store.refuse_unwritable(store.cache_folder())
     what = ", ".join([*(pipeline.label for pipeline in piped), *(task.title for task in asked)])
     entry = None if output is None else log.begin(output.parent / "LOG.md", command, expectations, f"sweep of {what}")
-    inner = [step_depth for pipeline in piped for step_depth in pipeline.cascade.depths[:-1]]
-    pool = max(depth, *inner, *(Measure.parse(name).cutoff for name in measures))
     runs = {}
     for task, pipeline in work:
         key = (id(task), id(pipeline.cascade.first))
         if key not in runs:
-            # The query's own document is taken out, and one more stands where it stood.
-            wanted = pool + 1 if task.collection.ignore_identical_ids else pool
+            wanted = task.wanted(pool)
             say(f"{pipeline.cascade.first.label} retrieves {wanted:,} candidates of {task.title}")
             runs[key] = {one: retrieved(pipeline.cascade.first, task, one, wanted) for one in task.splits}
     for task, pipeline in work:
@@ -182,6 +187,13 @@ def distinct(stages: Sequence[Stage]) -> dict[str, Stage]:
         stage.label if labels.count(stage.label) == 1 else f"{stage.label} {fingerprint[:8]}": stage
         for fingerprint, stage in once.items()
     }
+
+
+def stored_runs(first: Stage, task: Task, pool: int) -> dict[str, Run]:
+    """{split: what a first stage hands on}, where that is in the store for every split; else nothing."""
+    first.index(task.collection.corpus, **task.queries(task.split).context)
+    found = {split: stored_run(first, task.queries(split), task.wanted(pool)) for split in task.splits}
+    return {split: run for split, run in found.items() if run is not None} if None not in found.values() else {}
 
 
 def retrieved(first: Stage, task: Task, split: str, pool: int) -> Run:

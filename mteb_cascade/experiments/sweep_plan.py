@@ -100,7 +100,7 @@ def planned(
         if here > there and step.stage.stored and not warm:
             seconds += (here - there) / rate(step.stage, task.queries(task.split), corpus, rates)
     kept = stored if any(step.stage.stored for step in steps) else None
-    return Work(pipeline.title, task.title, pairs, kept, exact, seconds or None)
+    return Work(pipeline.title, " and ".join([task.title, *task.splits[1:]]), pairs, kept, exact, seconds or None)
 
 
 def rate(stage: Stage, queries: Queries, corpus: Corpus, known: dict[str, float]) -> float:

@@ -50,6 +50,10 @@ class Task:
         """The split that is reported and, where there is one, the one that chooses."""
         return [self.split, *([self.dev] if self.dev else [])]
 
+    def wanted(self, pool: int) -> int:
+        """Candidates to retrieve: one more where the query's own document is taken out of them."""
+        return pool + 1 if self.collection.ignore_identical_ids else pool
+
     @property
     def slices(self) -> dict[str, NDArray[np.str_]]:
         """{what by: label of each query} of the reported split."""
@@ -90,7 +94,10 @@ def task_of(
         for part in (split, chosen):
             refuse_without_positives(collection.split(part), f"{collection.title}, {part}")
     labels = own_slices(own) if own else {}
-    slices(collection.split(split).queries, labels)
+    asked = collection.split(split).queries
+    if own and not any(set(asked.ids) & set(column) for column in labels.values()):
+        raise InputError(f"{shown(own)}: names none of the {len(asked):,} queries of {collection.title}, {split}")
+    slices(asked, labels)
     return Task(source, collection, split, chosen, labels)
 
 

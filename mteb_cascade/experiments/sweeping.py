@@ -23,6 +23,7 @@ from mteb_cascade.experiments.sweep_tasks import Task
 from mteb_cascade.experiments.swept import Swept
 from mteb_cascade.progress import Progress
 from mteb_cascade.spec import shown
+from mteb_cascade.stages.base import hash_of
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.full_corpus import ranked_in_full
 from mteb_cascade.stages.latency import latency_at_depths
@@ -120,7 +121,7 @@ class Sweeping:
             "scoring_s": round(scored - begun, 3),
             "figures_s": round(perf_counter() - scored, 3),
         }
-        result["expectations"] = [asdict(one.verdict(result)) for one in expectations]
+        result["expectations"] = [{**asdict(one.verdict(result)), "line": one.line} for one in expectations]
         return Sweep(result, told, None)
 
     def described(self, pipeline: Pipeline, told: DepthFigures) -> dict[str, Any]:
@@ -128,7 +129,7 @@ class Sweeping:
         collection, split = self.task.collection, self.task.split
         part = collection.split(split)
         counts = part.qrels.relevant_counts(part.queries.ids)
-        cascade = pipeline.cascade
+        cascade, head = pipeline.cascade, told.swept.received.cut(told.swept.depth)
         steps = [
             {"label": step.stage.label, "depth": step.depth, "blend": step.blend, **step.stage.identified()}
             for step in cascade.steps
@@ -161,7 +162,8 @@ class Sweeping:
             "blend_from": pipeline.blend_from,
             "measures": list(self.measures),
             "highest_recall@1": float(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean()),
-            "pairs": int((told.swept.received.cut(told.swept.depth).docs != PAD).sum()),
+            "unscored": int((np.isneginf(told.swept.deepest) & (head.docs != PAD)).sum()),
+            "pairs": int((head.docs != PAD).sum()),
             "seed": self.seed,
             "versions": versions(),
             "machine": {"processor": processor(), "cores": usable_cores()},
@@ -211,7 +213,11 @@ class Sweeping:
         if output is None:
             return made
         subset = "" if made.result["subset"] == "default" else f".{made.result['subset']}"
-        name = f"{self.pipeline.label.replace('/', '__')}.{self.pipeline.fingerprint[:8]}"
+        # Another depth, blend or measure is another file: a small sweep never takes the place of a large one.
+        asked = [
+            made.result[key] for key in ("fingerprint", "depth", "blend", "measures", "relevance_level", "dev", "seed")
+        ]
+        name = f"{self.pipeline.label.replace('/', '__')}.{hash_of(asked)[:8]}"
         path = output / f"{name}.{made.result['task']}{subset}.{self.task.split}.json"
         write_candidates(made.figures.swept, made.figures.split.qrels, path.with_suffix(".parquet"))
         write_result(made.result, path)

@@ -117,7 +117,9 @@ def draw_panels(panels: Sequence[Panel], paths: Sequence[Path], *, title: str = 
         handles = {
             label: handle for axis in axes[0] for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
         }
-        columns = min(len(handles), 3 * len(panels))
+        # As many as fit side by side, at some .075 inches a character and the line before it.
+        widest = 0.075 * max(map(len, handles)) + 0.7
+        columns = max(1, min(len(handles), 3 * len(panels), int(width * len(panels) / widest)))
         figure.legend(handles.values(), handles, frameon=False, fontsize=8.5, ncols=columns, loc="outside lower center")
         if title:
             figure.suptitle(title, fontsize=10)

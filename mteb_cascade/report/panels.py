@@ -157,6 +157,7 @@ def verdicts(results: Sequence[Result], measure: str) -> list[dict[str, Any]]:
             rows.append(
                 {
                     **told,
+                    "first": result["curves"][measure].get("first stage", told["first"]),
                     "shape": told["shape"] if len(result["depths"]) > 1 else "one point",
                     "pipeline": result.pipeline,
                     "line": line,

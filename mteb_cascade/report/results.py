@@ -103,7 +103,25 @@ def read_all(paths: Sequence[Path] = ()) -> list[Result]:
                 f"no result of a sweep in {shown(path)}; `mteb-cascade sweep` writes them there, or name files"
             )
         found += [one for one in results if one is not None]
-    return found
+    return told_apart(found)
+
+
+def told_apart(results: Sequence[Result]) -> list[Result]:
+    """The results, those of one pipeline on one task with their depth and blend in its name."""
+    keys = [(result.task, result.pipeline) for result in results]
+    return [
+        result
+        if keys.count(key) == 1
+        else Result(
+            result.path, {**result.found, "pipeline": f"{result.pipeline}, depth {result['depth']}{blend_of(result)}"}
+        )
+        for key, result in zip(keys, results, strict=True)
+    ]
+
+
+def blend_of(result: Result) -> str:
+    """Its blend in words, where it has one."""
+    return f", b = {result['blend']:g}" if result["blend"] else ""
 
 
 def _named(path: Path, paths: Sequence[Path]) -> list[Path]:

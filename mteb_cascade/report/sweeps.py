@@ -83,6 +83,9 @@ def notes(result: Result) -> Iterator[str]:
         broken = ", ".join(f"{values[-1]:,} {name}" for name, values in result["broken_to"][line].items() if values[-1])
         judged = figure(result["judged"][line]["judged@10"][-1])
         yield f"  Broken to: {broken or 'nothing'}. Judged@10 {judged}."
+    if result["unscored"]:
+        of = f"{result['unscored']:,} of {result['pairs']:,} candidates"
+        yield f"  {of} have no score: they stand below the others, in their old order."
     measure = result["measures"][0]
     if result["as_good_as_best"]:
         told = result["as_good_as_best"][measure][line]
@@ -103,4 +106,4 @@ def notes(result: Result) -> Iterator[str]:
             yield f"  Depths {depths}: {measure} {figure(one[measure])} for {one['pairs']:,} pairs a query."
     for verdict in result["expectations"]:
         held = {True: "holds", False: "does not hold", None: "cannot be told"}[verdict["holds"]]
-        yield f"  Expected {verdict['text']}: {held} ({verdict['found']})."
+        yield f"  Expected, {verdict['line']}, {verdict['text']}: {held} ({verdict['found']})."

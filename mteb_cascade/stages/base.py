@@ -23,7 +23,7 @@ from mteb_cascade.spec import Spec
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.exact import best, stacked
 from mteb_cascade.stages.files import digests
-from mteb_cascade.stages.own_code import closes_over_variables, code_of, is_own
+from mteb_cascade.stages.own_code import closes_over_variables, code_of, is_ours, read_by
 from mteb_cascade.stages.stored import BLOCK_TOKENS, retrieved, scored
 from mteb_cascade.values.fusion import rerank
 from mteb_cascade.values.run import PAD, Run
@@ -167,14 +167,15 @@ class Stage(ABC):
     def store_key(self, queries: Queries) -> str | None:
         """What the store files scores and runs for these queries under; None where they cannot be stored.
 
-        By default the fingerprint, where there is one. It does not know variables that a class of the user's own
-        closes over: such a stage is never stored.
+        By default the fingerprint, where there is one; of a class of the user's own with all that it reads. Where
+        that cannot be told, and where it closes over variables, nothing is stored.
         """
         if any(closes_over_variables(kind) for kind in type(self).__mro__):
             return None
         try:
-            return self.fingerprint
-        except TypeError:
+            read = read_by(self)
+            return hash_of([self.fingerprint, read]) if read else self.fingerprint
+        except (TypeError, ValueError, RecursionError):
             return None
 
     def rank(self, queries: Queries, candidates: Run) -> Run:
@@ -208,9 +209,9 @@ class Stage(ABC):
         A kind of the user's own adds its class's source.
         """
         content = {**self.described(), "files": digests(self.files())}
-        if not is_own(type(self)):
+        if not is_ours(type(self)):
             content["code"] = [
-                code_of(kind) for kind in type(self).__mro__ if issubclass(kind, Stage) and not is_own(kind)
+                code_of(kind) for kind in type(self).__mro__ if issubclass(kind, Stage) and not is_ours(kind)
             ]
         return hash_of(content)
 
@@ -258,12 +259,12 @@ def hash_of(value: Any) -> str:
 
 
 def key_of_parts(whole: Stage, parts: Sequence[Stage], queries: Queries) -> str | None:
-    """The `store_key` of a composition; None where a part has none.
+    """The `store_key` of a composition; None where a part has none, and of a class of the user's own.
 
     The fingerprint, unless a part is filed under more than its own: then so is the whole.
     """
     keys = [part.store_key(queries) for part in parts]
-    if None in keys:
+    if None in keys or not is_ours(type(whole)):
         return None
     if keys == [part.fingerprint for part in parts]:
         return whole.fingerprint

@@ -36,7 +36,6 @@ class BiEncoder(EncoderStage):
     """
 
     kind: ClassVar[str] = "bi-encoder"
-    stored: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -47,7 +47,7 @@ def digest(path: Path) -> str:
         known = json.loads(entry.read_text())
         if known["of"] == state:
             return str(known["sha256"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +84,7 @@ class ModelStage(Stage):
                 expect_kind(folder, self.kind, self.what)
                 self._read = digests(self.files())
                 try:
-                    self._network = self._probe(folder) if self.computes_in == "auto" else self.load(folder)
+                    self._network = self._loaded(folder)
                 except SafetensorError as error:
                     raise InputError(
                         f"{self.what}: damaged weights in {shown(folder)} ({error}); train or fetch again"
@@ -113,14 +114,26 @@ class ModelStage(Stage):
             return "float32"
         return dtypes.kept(self._digest(folder), device_type(self.device)) or "auto"
 
+    def _loaded(self, folder: Path) -> Any:
+        """The model; what "auto" stands for is settled with it, whatever is kept later."""
+        dtype = self.computes_in
+        if dtype == "auto":
+            return self._probe(folder)
+        self._probed = dtype
+        return self.load(folder)
+
     def _probe(self, folder: Path) -> Any:
         """The model in the dtype that pays, which is measured and kept."""
         stages = {dtype: replace(self, dtype=dtype) for dtype in ("float32", "bfloat16")}
         device = device_type(self.device)
         answer = dtypes.probed(stages["float32"].scores_of, stages["bfloat16"].scores_of, device)
-        dtypes.keep(self._digest(folder), device, answer, self.label)
-        self._probed = answer.dtype
-        return stages[answer.dtype].network
+        # Another process may have been done before: two at once compute in the same.
+        dtype = dtypes.kept(self._digest(folder), device)
+        if dtype is None:
+            dtype = answer.dtype
+            dtypes.keep(self._digest(folder), device, answer, self.label)
+        self._probed = dtype
+        return stages[dtype].network
 
     def _digest(self, folder: Path) -> str:
         return hash_of([self.kind, digests(model_files(folder))])
@@ -188,6 +201,10 @@ class EncoderStage(ModelStage):
         query_prompt: Put before a query; None takes the model's own prompt.
         document_prompt: Put before a document; None takes the model's own prompt.
     """
+
+    block_tokens: ClassVar[int] = sys.maxsize
+    """All at once: a document is encoded once, whatever query it is a candidate of, and beside the same others when a
+    killed run is taken up again; a bi-encoder's vectors are stored as they come."""
 
     query_prompt: str | None = None
     document_prompt: str | None = None

@@ -36,6 +36,9 @@ FACTS = (
 )
 """What mteb's registry knows of a model and a spec of it need not repeat."""
 
+FASTER = {"batch_size", "show_progress_bar", "num_workers"}
+"""What mteb tells an encoder that changes no score."""
+
 Place = dict[str, Any]
 """Which task, split and subset a text belongs to, as keyword arguments of mteb's protocols."""
 
@@ -139,8 +142,22 @@ class Mteb(Stage):
         subset = context.get("hf_subset", "default")
         return {"task_metadata": metadata, "hf_split": context.get("hf_split", "test"), "hf_subset": subset}
 
+    def _told(self, queries: Queries) -> dict[str, Any]:
+        """What mteb was told to encode with."""
+        return {**self._context, **queries.context}.get("encode_kwargs") or {}
+
+    def _scoring(self, queries: Queries) -> dict[str, Any]:
+        """What of it may change scores."""
+        return {name: value for name, value in self._told(queries).items() if name not in FASTER}
+
+    def _use_of(self, queries: Queries, corpus: Corpus) -> tuple[str, ...]:
+        """What the embeddings or the index of a corpus are good for."""
+        place = self._place(queries)
+        told = repr(sorted(self._scoring(queries).items()))
+        return corpus.digest, place["task_metadata"].name, place["hf_split"], place["hf_subset"], told
+
     def _encoding(self, queries: Queries, count: int) -> dict[str, Any]:
-        told = {**self._context, **queries.context}.get("encode_kwargs") or {}
+        told = self._told(queries)
         batch_size = self.batch_size or told.get("batch_size", 32)
         return {"show_progress_bar": is_watched(count), **told, "batch_size": batch_size}
 
@@ -160,8 +177,7 @@ class Mteb(Stage):
 
     def _documents(self, queries: Queries, corpus: Corpus) -> DocumentEmbeddings:
         """Embeddings of the corpus as a document of these queries' task; kept, for one corpus and task at a time."""
-        place = self._place(queries)
-        key = (corpus.digest, place["task_metadata"].name, place["hf_split"], place["hf_subset"])
+        place, key = self._place(queries), self._use_of(queries, corpus)
 
         def encode(rows: NDArray[np.integer]) -> torch.Tensor:
             encoding = self._encoding(queries, len(rows))
@@ -240,7 +256,7 @@ class Mteb(Stage):
         place = self._place(queries)
         count = len(corpus) if ranked is None else sum(map(len, ranked.values()))
         options: dict[str, Any] = {**place, "encode_kwargs": self._encoding(queries, count), "num_proc": None}
-        key = (corpus.digest, place["task_metadata"].name, place["hf_split"], place["hf_subset"])
+        key = self._use_of(queries, corpus)
         with self._lock:
             search = self.network if self.role == "search" else SearchCrossEncoderWrapper(self.network)
             # Some of mteb's models forget their corpus after a search.
@@ -253,7 +269,7 @@ class Mteb(Stage):
             return found
 
     def store_key(self, queries: Queries) -> str | None:
-        """The fingerprint with task, split and subset, which its prompts may depend on.
+        """The fingerprint with task, split and subset, which its prompts may depend on, and what it is to encode with.
 
         None for queries that the model reads in another form than as one text: with instructions, or conversations.
         """
@@ -265,7 +281,10 @@ class Mteb(Stage):
         metadata = context.get("task_metadata")
         task = [metadata.name, metadata.type, str(metadata.prompt)] if metadata is not None else [queries.task]
         place = [context.get("hf_split"), context.get("hf_subset")]
-        return hash_of([self.fingerprint, *task, *place, queries.source is not None])
+        try:
+            return hash_of([self.fingerprint, *task, *place, queries.source is not None, self._scoring(queries)])
+        except TypeError:  # Told something that nothing certain can stand for.
+            return None
 
     def described(self) -> dict[str, Any]:
         """The options, with the revision that the registry means and mteb's version, whose wrapper it is."""

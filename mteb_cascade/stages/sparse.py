@@ -102,7 +102,6 @@ class Sparse(EncoderStage):
     """
 
     kind: ClassVar[str] = "sparse"
-    stored: ClassVar[bool] = False
 
     max_active_dims: int | None = None
 

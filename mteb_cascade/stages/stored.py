@@ -151,7 +151,7 @@ def scored(stage: Stage, queries: Queries, candidates: Run, progress: Progress) 
         if store is not None:
             store = store_of(stage, queries)  # Loading may settle what the key depends on.
         score_missing(stage, pairs, store, progress)
-    if store is not None and len(pairs):
+    elif store is not None and len(pairs):
         provenance.used(store.folder, lambda: described(stage))
     return pairs.scores()
 
@@ -160,6 +160,7 @@ def score_missing(stage: Stage, pairs: Pairs, store: PairScores | None, progress
     """Score what is not known, and store it block by block."""
     if store is not None:
         refuse_unwritable(store.folder)
+        provenance.used(store.folder, lambda: described(stage))  # Not at the end, which a killed run never sees.
     total, spent, count = len(pairs), 0.0, 0
     progress(pairs.wanted.found, total, "")
     for block in pairs.blocks(stage.block_tokens):
@@ -222,6 +223,12 @@ def retrieved(
             raise full(runs.folder, error, f"What {stage.label} retrieved is not stored") from None
     provenance.used(runs.folder, lambda: described(stage))
     return run
+
+
+def stored_run(stage: Stage, queries: Queries, k: int) -> Run | None:
+    """The run of the indexed corpus that `retrieved` would find, None where it would have to retrieve."""
+    key = stage.store_key(queries) if answers() else None
+    return None if key is None else RetrievedRuns(folder_of("runs", key), stage.corpus, queries).find(k)
 
 
 def missing(stage: Stage, queries: Queries, candidates: Run) -> int:

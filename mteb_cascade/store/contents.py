@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from time import time
 
 import numpy as np
@@ -17,6 +20,9 @@ from mteb_cascade.store import provenance, shards
 
 KINDS = ("scores", "runs", "vectors")
 """The folders of the store."""
+
+KEY = re.compile(r"[0-9a-f]{64}")
+"""The name of a model's folder in them; others are ours where they say so: a cache may be put anywhere."""
 
 DAY = 86_400
 STALE = 600
@@ -58,10 +64,15 @@ def entries(store: Path) -> list[Entry]:
     """Everything that is stored, what was last used first."""
     by_model: dict[str, list[Path]] = {}
     for kind in KINDS:
-        for folder in folders(store / kind):
+        for folder in of_models(store / kind):
             by_model.setdefault(str(provenance.said(folder).get("fingerprint", folder.name)), []).append(folder)
     found = [entry(fingerprint, tuple(of_model)) for fingerprint, of_model in by_model.items()]
     return sorted(found, key=lambda one: (-one.used, one.label))
+
+
+def of_models(above: Path) -> list[Path]:
+    """The folders in a folder that hold what is stored of a model."""
+    return [folder for folder in folders(above) if KEY.fullmatch(folder.name) or provenance.said(folder)]
 
 
 def folders(above: Path) -> list[Path]:
@@ -75,7 +86,7 @@ def entry(fingerprint: str, of_model: tuple[Path, ...]) -> Entry:
     counts = dict.fromkeys(KINDS, 0)
     for folder in of_model:
         counts[folder.parent.name] += sum(map(amount, files(folder)))
-    stats = [path.stat() for folder in of_model for path in folder.rglob("*") if path.is_file()]
+    stats = [stat for folder in of_model for _, stat in below(folder) if S_ISREG(stat.st_mode)]
     return Entry(
         str(said.get("label", "?")),
         str(said.get("name", "")),
@@ -87,6 +98,16 @@ def entry(fingerprint: str, of_model: tuple[Path, ...]) -> Entry:
         sum(stat.st_size for stat in stats),
         max((stat.st_mtime for stat in stats), default=0.0),
     )
+
+
+def below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Everything in a folder and those in it; what another process renames or deletes meanwhile is passed over."""
+    for where, inside, names in os.walk(folder):
+        for path in (Path(where, name) for name in (*inside, *names)):
+            try:
+                yield path, path.stat()
+            except FileNotFoundError:
+                continue
 
 
 def files(folder: Path) -> Iterator[Path]:
@@ -140,9 +161,10 @@ def delete(taken: Sequence[Entry]) -> None:
 
 def leftovers(store: Path) -> list[Path]:
     """What killed processes left half-written or half-deleted, and what was set aside as damaged."""
-    found = []
-    for path in (path for kind in (*KINDS, "digests") for path in (store / kind).rglob("*")):
-        left = path.name.startswith(".") and path.stat().st_mtime < time() - STALE
+    found = [path for kind in KINDS for path in (store / kind).glob(".*.gone") if KEY.match(path.name, 1)]
+    of_ours = [folder for kind in KINDS for folder in of_models(store / kind)]
+    for path, stat in (one for folder in (*of_ours, store / "digests", store / "dtypes") for one in below(folder)):
+        left = path.name.startswith(".") and stat.st_mtime < time() - STALE
         if left or path.name.endswith(shards.DAMAGED):
             found.append(path)
     return found

@@ -41,7 +41,8 @@ def full(folder: Path, error: OSError, kept: str) -> InputError:
         error: Why.
         kept: What is stored all the same, in words.
     """
-    free = shutil.disk_usage(folder).free
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    free = shutil.disk_usage(there).free
     return InputError(
         f"the store could not be written to {folder}: {error.strerror} ({in_units(free)} free). {kept}. Make room "
         f"(`mteb-cascade scores prune`) and run again: it goes on from there. {ELSEWHERE}"

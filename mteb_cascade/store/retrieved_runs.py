@@ -59,7 +59,7 @@ class RetrievedRuns:
             shape = len(self.queries), int(table.schema.metadata[COLUMNS])
             docs, scores = (table[name].to_numpy().reshape(shape) for name in ("doc", "score"))
             return Run(self.queries.ids, self.corpus, docs, scores)
-        except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
             shards.set_aside(path, f"is no run of these queries ({error})", "and its queries are searched again")
             return None
 

@@ -23,9 +23,16 @@ def write(folder: Path, data: bytes, ending: str, what: str = "") -> Path:
     checksum = xxhash.xxh3_128_hexdigest(data)
     path = folder / (f"{what}.{checksum}{ending}" if what else f"{checksum}{ending}")
     if not path.exists():
-        with replaced(path) as beside:
-            beside.write_bytes(data)
+        try:
+            _replace(path, data)
+        except (FileNotFoundError, FileExistsError):  # The folder was deleted under it: somebody prunes.
+            _replace(path, data)
     return path
+
+
+def _replace(path: Path, data: bytes) -> None:
+    with replaced(path) as beside:
+        beside.write_bytes(data)
 
 
 def names(folder: Path) -> list[str]:

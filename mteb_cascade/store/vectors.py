@@ -8,12 +8,15 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from mteb_cascade.store import shards
 
 NAME = re.compile(r"(\d{6,})\.[0-9a-f]{32}\.npy")
 AGAIN = "and its documents are encoded again"
+HEADER = 1_024
+"""Bytes in which the header of an `.npy` file ends."""
 
 
 class StoredVectors:
@@ -42,7 +45,7 @@ class StoredVectors:
             if shards.read(path, AGAIN) is None:
                 continue
             try:
-                values: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+                values = mapped(path)
                 if values.dtype == np.float32 and values.ndim == 2 and len(values) == rows:
                     return values
                 fault = f"expected float32 [{rows}, d], got {values.dtype} {list(values.shape)}"
@@ -62,3 +65,21 @@ class StoredVectors:
         data = io.BytesIO()
         np.save(data, np.ascontiguousarray(values, np.float32), allow_pickle=False)
         shards.write(self.folder, data.getvalue(), ".npy", what=f"{block:06d}")
+
+
+def mapped(path: Path) -> NDArray[np.float32]:
+    """The array of an `.npy` file, mapped into memory.
+
+    `np.memmap` keeps a file open for each; a large corpus has more blocks than a process may have files open.
+
+    Raises:
+        ValueError: It is no array of plain numbers.
+    """
+    with pa.memory_map(str(path)) as file:
+        buffer = file.read_buffer()
+    head = io.BytesIO(buffer[:HEADER])
+    if np.lib.format.read_magic(head) != (1, 0):
+        raise ValueError("expected version 1.0 of the format")
+    shape, _, dtype = np.lib.format.read_array_header_1_0(head)
+    values: NDArray[np.float32] = np.frombuffer(buffer, dtype, offset=head.tell()).reshape(shape)
+    return values

@@ -12,6 +12,7 @@ import pytest
 
 from mteb_cascade.cli import main as command_line
 from mteb_cascade.stages.load import load
+from mteb_cascade.store.contents import entries, leftovers
 
 CORPUS = ("red fox", "blue whale", "red whale")
 QUERIES = ("red fox", "whale")
@@ -105,6 +106,28 @@ def test_prune_sweeps_out_what_killed_processes_left(run, evaluated, house):
     assert list(folder.glob("*.parquet"))
 
 
+def test_prune_leaves_alone_what_is_not_the_stores(run, evaluated, house):
+    mine = house / "cache" / "runs" / "study"
+    mine.mkdir()
+    for name in ("run.sh", ".hidden", ".a.1.2"):
+        (mine / name).write_text("mine")
+        os.utime(mine / name, (0, 0))
+    gone = house / "cache" / "scores" / f".{'0' * 64}.gone"
+    gone.mkdir()
+    assert run("scores", "prune", "--all", "--yes")[0] == 0
+    assert not gone.exists()
+    assert not list(house.glob("cache/scores/*"))
+    assert sorted(path.name for path in house.glob("cache/runs/*")) == ["study"]
+    assert len(list(mine.iterdir())) == 3
+
+
+def test_what_vanishes_while_the_store_is_looked_through_is_passed_over(evaluated, house):
+    (folder,) = house.glob("cache/scores/*/")
+    (folder / ".a.1.2").symlink_to(folder / "renamed")  # listed, and gone when it is asked for
+    assert entries(house / "cache")
+    assert not leftovers(house / "cache")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -114,6 +137,10 @@ def test_prune_sweeps_out_what_killed_processes_left(run, evaluated, house):
         (["export", "our-bm25", "-t", "data"], "our-bm25: scores of kind 'bm25' are computed anew each time"),
         (["export", "our-reranker", "-t", "other"], "our-reranker: no scores of other are stored"),
         (["export", "our-reranker", "-t", "data", "-o", "x.csv"], "x.csv: expected a .parquet file"),
+        (
+            ["export", "our-reranker", "-t", "data", "-o", "data/corpus.jsonl/x.parquet"],
+            "data/corpus.jsonl/x.parquet: ",
+        ),
     ],
 )
 def test_mistakes_are_one_line_and_change_nothing(run, evaluated, house, monkeypatch, arguments, line):

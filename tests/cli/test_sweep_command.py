@@ -126,8 +126,8 @@ def test_expectations_are_judged_and_logged(run, house):
         "best(ndcg@10) > 2",
     )
     assert code == 0, err
-    assert "Expected peak(success@1) < 50: holds" in out
-    assert "Expected best(ndcg@10) > 2: does not hold" in out
+    assert "Expected, alone, peak(success@1) < 50: holds" in out
+    assert "Expected, alone, best(ndcg@10) > 2: does not hold" in out
     log = (house / "results" / "LOG.md").read_text()
     assert "peak(success@1) < 50" in log
     assert "our-cascade" in log

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from mteb_cascade.corpora.corpus import Queries
 from mteb_cascade.engine import dtypes
 from mteb_cascade.engine.dtypes import Probed
 from mteb_cascade.errors import InputError
@@ -68,6 +69,32 @@ def test_a_kept_answer_is_obeyed(dtype: Any, tiny_cross_encoder: Path, large: Pa
         found, CrossEncoder(model=str(tiny_cross_encoder), device="cpu", dtype=dtype).scores_of(*texts)
     )
     assert (stage.fingerprint, stage.described()["dtype"]) == (before, dtype)
+
+
+def test_what_is_kept_later_does_not_change_what_is_loaded(tiny_cross_encoder: Path, large: Path) -> None:
+    stage = CrossEncoder(model=str(tiny_cross_encoder), device="cpu")
+    keep(stage, "bfloat16")
+    stage.prepare()
+    before = stage.store_key(Queries((), ()))
+    keep(stage, "float32")
+    assert stage.described()["dtype"] == "bfloat16"
+    assert stage.store_key(Queries((), ())) == before
+    assert CrossEncoder(model=str(tiny_cross_encoder), device="cpu").computes_in == "float32"
+
+
+def test_of_two_processes_that_probe_at_once_the_first_to_end_decides(
+    tiny_cross_encoder: Path, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = CrossEncoder(model=str(tiny_cross_encoder), device="cpu")
+
+    def overtaken(*_: Any) -> Probed:
+        keep(stage, "bfloat16")
+        return Probed("float32")
+
+    monkeypatch.setattr(dtypes, "probed", overtaken)
+    stage.prepare()
+    assert next(stage.network.parameters()).dtype == torch.bfloat16
+    assert CrossEncoder(model=str(tiny_cross_encoder), device="cpu").fingerprint == stage.fingerprint
 
 
 def test_another_model_or_device_is_probed_for_itself(tiny_cross_encoder: Path, tmp_path: Path, large: Path) -> None:

@@ -185,6 +185,38 @@ def test_prompts_follow_the_task(mteb_registry: dict[str, Any], tiny_static: Pat
     assert by_type != pytest.approx(by_task)
 
 
+def test_what_mteb_is_told_to_encode_with_tells_stored_scores_apart() -> None:
+    stage, asked = Mteb(model="tiny/static"), Queries(("q",), ("stone",))
+    told: tuple[dict[str, Any], ...] = (
+        {},
+        {"batch_size": 4},
+        {"output_dimension": 8},
+        {"output_dimension": 4},
+        {"device": object()},
+    )
+    plain, batched, *others, unknown = (stage.store_key(asked.within(encode_kwargs=one)) for one in told)
+    assert plain == batched == stage.store_key(asked)
+    assert len({plain, *others}) == 3
+    assert unknown is None
+
+
+def test_embeddings_made_as_mteb_was_told_before_are_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, asked = Mteb(model="tiny/static"), Queries(("q",), ("red fox",))
+    corpus = Corpus.of(["a", "b"], ["red fox", "blue whale"])
+    stage.index(corpus)
+    asked_for = []
+    encode = stage.network.encode
+
+    def counted(inputs: Any, *arguments: Any, normalize: bool = False, **options: Any) -> Any:
+        asked_for.append((options["prompt_type"].value, normalize))
+        return encode(inputs, *arguments, **options)
+
+    monkeypatch.setattr(stage.network, "encode", counted)
+    for told in ({}, {"batch_size": 1}, {"normalize": True}):
+        stage.retrieve(asked.within(encode_kwargs=told), 2)
+    assert [told for side, told in asked_for if side == "document"] == [False, True]
+
+
 def test_a_task_without_a_class_has_the_prompt_of_all_retrieval_tasks() -> None:
     from mteb.abstasks import AbsTaskRetrieval
     from mteb.models.abs_encoder import AbsEncoder

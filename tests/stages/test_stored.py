@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -201,6 +202,14 @@ def test_what_cannot_be_told_apart_is_not_stored(cache, calls, make):
     assert not shards_of(cache)
     made = calls()
     assert made[: len(made) // 2] == made[len(made) // 2 :]
+
+
+def test_a_run_that_is_killed_says_whose_scores_it_left(cache, calls, monkeypatch):
+    monkeypatch.setenv(STOPS, "1")
+    with pytest.raises(StoppedError):
+        Slow().scored(QUERIES, candidates())
+    (shard,) = shards_of(cache)
+    assert json.loads((shard.parent / "stage.json").read_text())["label"] == "slow"
 
 
 @pytest.mark.parametrize("cheap", [BM25(), Hybrid(BM25(), BM25(k1=0.9)), Cascade(BM25(), Step(BM25(k1=0.9), 3))])

@@ -105,6 +105,37 @@ def test_a_whole_parquet_file_of_something_else_is_set_aside(tmp_path):
     assert not path.exists()
 
 
+@pytest.mark.filterwarnings("ignore:.* is no shard of pair scores")
+def test_a_damaged_file_of_the_right_checksum_is_no_traceback_wherever_the_damage_is(tmp_path):
+    pairs = np.arange(200, dtype=np.uint64)
+    PairScores(tmp_path).write(pairs, pairs, pairs.astype(np.float32))
+    (path,) = tmp_path.iterdir()
+    data = path.read_bytes()
+    path.unlink()
+    for place in range(0, len(data), 40):
+        shards.write(tmp_path, data[:place] + data[place + 1 :], ".parquet")
+        PairScores(tmp_path).read(wanted_of([(1, 2)]))
+    # Where a byte lacks in a part that nobody reads, it is read.
+    assert sum(path.name.endswith(".damaged") for path in tmp_path.iterdir()) > len(data) // 40 // 2
+
+
+def test_a_folder_that_somebody_deletes_is_made_again(tmp_path, monkeypatch):
+    import shutil
+
+    folder, real = tmp_path / "scores", Path.write_bytes
+    deleted = []
+
+    def pruned(path, data):
+        written = real(path, data)
+        if not deleted:
+            deleted.append(shutil.rmtree(folder))
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", pruned)
+    assert shards.write(folder, b"whole", ".parquet").read_bytes() == b"whole"
+    assert deleted
+
+
 def test_a_shard_that_was_written_meanwhile_is_found(tmp_path):
     ours, theirs, wanted = PairScores(tmp_path), PairScores(tmp_path), wanted_of([(1, 2), (2, 2)])
     theirs.write(*columns([(1, 2, 0.5)]))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -50,7 +52,7 @@ def test_whole_blocks_come_back_to_the_bit_and_a_killed_encoding_goes_on(tmp_pat
     vectors = DocumentVectors(CORPUS, StoredVectors(tmp_path))
     at(vectors, [*range(10)], second)
     assert second.asked == [[8, 9]]
-    assert isinstance(vectors._values(0), np.memmap)
+    assert not vectors._values(0).flags.owndata
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -81,3 +83,21 @@ def test_where_nothing_can_be_written_they_stay_in_memory(tmp_path):
         at(vectors, [*range(10)], encode)
     at(vectors, [*range(10)], encode)
     assert encode.asked == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_more_blocks_than_a_process_may_have_files_open(tmp_path):
+    import resource
+
+    corpus = Corpus.of([str(row) for row in range(400)], [f"text {row}" for row in range(400)])
+    expected = DocumentVectors(corpus, StoredVectors(tmp_path)).at(np.arange(400), Encoder())
+    _, most = limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 30, most))
+    try:
+        again = Encoder()
+        found = DocumentVectors(corpus, StoredVectors(tmp_path)).at(np.arange(400), again)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert not again.asked
+    np.testing.assert_array_equal(found, expected)
