@@ -26,6 +26,7 @@ trials: $(INSTALLED)  ## Long checks against published figures and at full size.
 
 bench: $(INSTALLED)  ## What the machine at hand takes.
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/sweep_speed.py
 	$(BIN)/python benchmarks/curves.py
 
 clean:  ## Everything that git ignores except trained models.
