@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def make_writable(folder: Path) -> None:
+    """Make a folder, and prove that a file can be written to it.
+
+    Raises:
+        OSError: None can.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"0")
 
 
 @contextmanager

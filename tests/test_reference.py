@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from official_dl20 import DL20
 
 from mteb_cascade.corpora import beir
 from mteb_cascade.corpora.collection import Collection
@@ -17,16 +18,6 @@ from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.lucene import Lucene
 from mteb_cascade.stages.run_file import RunFile
-
-# nDCG@10, R@100 and success@1 of dl20's shipped runs against the official judgements, relevant: grade 2 and above.
-DL20 = {
-    "bm25": (0.4796, 0.5599, 0.537),
-    "bm25_rm3": (0.4896, 0.6182, 0.537),
-    "tasb": (0.6854, 0.7135, 0.741),
-    "ada2": (0.6759, 0.7237, 0.796),
-    "splade_pp_ed": (0.7197, 0.7653, 0.759),
-    "repllama": (0.7195, 0.7311, 0.815),
-}
 
 
 @pytest.mark.parametrize(("name", "low", "high"), [("scifact", 0.68, 0.69), ("nfcorpus", 0.315, 0.325)])

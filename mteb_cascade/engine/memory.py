@@ -21,7 +21,9 @@ SIGNS = ("out of memory", "can't allocate memory", "alloc_failed")
 def packed(
     run: Callable[[NDArray[np.intp]], Result], lengths: NDArray[np.integer], budget: int, what: str
 ) -> Iterator[tuple[NDArray[np.intp], Result]]:
-    """Run the micro-batches of `packing.packs`; where memory runs out, this one and all after it are half as large.
+    """Run micro-batches, each padded to its longest text within the budget; one text alone may be over it.
+
+    Where memory runs out, this micro-batch and all after it are half as large.
 
     Args:
         run: Called with positions of texts.

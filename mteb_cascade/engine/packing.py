@@ -34,30 +34,6 @@ def longest_first(lengths: Sequence[int] | NDArray[np.integer]) -> NDArray[np.in
     return np.argsort(-np.asarray(lengths, np.int64), kind="stable")
 
 
-def packs(lengths: Sequence[int] | NDArray[np.integer], budget: int) -> list[NDArray[np.intp]]:
-    """Micro-batches: each text in one, padded to its longest within the budget; one text alone may be over it.
-
-    Args:
-        lengths: Tokens of each text, >= 0.
-        budget: Longest x count of a micro-batch, >= 1.
-
-    Returns:
-        Positions of the texts, by falling length.
-
-    >>> [pack.tolist() for pack in packs([3, 9, 2, 4], 8)]
-    [[1], [3, 0], [2]]
-    """
-    order = longest_first(lengths)
-    sizes = np.asarray(lengths, np.int64)[order]
-    found = []
-    start = 0
-    while start < len(order):
-        count = within(int(sizes[start]), budget)
-        found.append(order[start : start + count])
-        start += count
-    return found
-
-
 def within(longest: int, budget: int) -> int:
     """Texts of at most this many tokens that a budget holds, at least one."""
     return max(1, budget // max(1, longest))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mteb_cascade.atomic import replaced
+from mteb_cascade.atomic import make_writable, replaced
 from mteb_cascade.errors import InputError
 from mteb_cascade.experiments.swept import Swept
 from mteb_cascade.spec import shown
@@ -24,9 +23,7 @@ from mteb_cascade.values.run import PAD
 def refuse_unwritable(folder: Path) -> None:
     """Make the folder of results; raise InputError where nothing can be written to it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"0")
+        make_writable(folder)
     except OSError as error:
         raise InputError(
             f"--output {shown(folder)}: cannot be written ({error.strerror}); expected a folder for results"

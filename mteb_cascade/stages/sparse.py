@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
-import xxhash
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
@@ -21,6 +19,7 @@ from mteb_cascade.stages.base import cells, scattered
 from mteb_cascade.stages.exact import nearest
 from mteb_cascade.stages.inner_products import inner_products
 from mteb_cascade.stages.model_stage import EncoderStage
+from mteb_cascade.store.pair_scores import hashes_of
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ class SparseVectors:
     @cached_property
     def first_alike(self) -> NDArray[np.int64]:
         """int64 [N], for each row the first row with the same text."""
-        texts = self.corpus.texts.cast(pa.large_binary())
-        hashes = np.fromiter((xxhash.xxh3_64_intdigest(text.as_py()) for text in texts), np.uint64, len(texts))
+        hashes = hashes_of(text.as_py() for text in self.corpus.texts)
         _, first, group = np.unique(hashes, return_index=True, return_inverse=True)
         return np.asarray(first[group], np.int64)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
+from mteb_cascade.atomic import make_writable
 from mteb_cascade.errors import InputError
 from mteb_cascade.store.switch import VARIABLE
 
@@ -26,9 +26,7 @@ def refuse_unwritable(folder: Path) -> None:
         InputError: Nothing can be written to it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"0")
+        make_writable(folder)
     except OSError as error:
         raise InputError(f"the store cannot be written to {folder}: {error.strerror}. {ELSEWHERE}") from None
 

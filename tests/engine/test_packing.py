@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -7,9 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mteb_cascade.engine.packing import budget_of, packs
+from mteb_cascade.engine.memory import packed
+from mteb_cascade.engine.packing import budget_of
 
 LENGTHS = st.lists(st.integers(0, 60), max_size=80)
+
+
+def packs(lengths: Sequence[int], budget: int) -> list[np.ndarray]:
+    """The micro-batches that are run where memory holds them all."""
+    return [pack for pack, _ in packed(lambda pack: None, np.asarray(lengths, np.int64), budget, "mine")]
 
 
 @given(LENGTHS, st.integers(1, 200))

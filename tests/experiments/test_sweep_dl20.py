@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from official_dl20 import DL20
 
 import mteb_cascade as mc
 from mteb_cascade.corpora import run_files
 from mteb_cascade.corpora.load import load
 from mteb_cascade.stages.tfidf import TFIDF
 from mteb_cascade.values.measures import evaluate, mean
-
-OFFICIAL = {
-    "bm25": (0.4796, 0.5599, 0.537),
-    "bm25_rm3": (0.4896, 0.6182, 0.537),
-    "tasb": (0.6854, 0.7135, 0.741),
-    "ada2": (0.6759, 0.7237, 0.796),
-    "splade_pp_ed": (0.7197, 0.7653, 0.759),
-    "repllama": (0.7195, 0.7311, 0.815),
-}
-"""nDCG@10, recall@100 and success@1, as pytrec_eval has them."""
 
 SPLIT = "test_full_official"
 pytestmark = pytest.mark.filterwarnings("ignore:.*that the folder does not hold")
@@ -27,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*that the folder does not hold"
 def test_a_sweep_over_the_six_first_stages_begins_at_their_official_figures(shared_data):
     folder = shared_data / "dl20"
     swept = mc.sweep(
-        first=[folder / "runs" / f"{name}.trec" for name in OFFICIAL],
+        first=[folder / "runs" / f"{name}.trec" for name in DL20],
         rerank=[TFIDF(name="local/tfidf")],
         tasks=[folder],
         split=SPLIT,
@@ -36,9 +27,9 @@ def test_a_sweep_over_the_six_first_stages_begins_at_their_official_figures(shar
         measures=("success@1", "recall@100", "ndcg@10"),
         output=None,
     )
-    assert [one.result["first"]["label"] for one in swept] == list(OFFICIAL)
+    assert [one.result["first"]["label"] for one in swept] == list(DL20)
     for one in swept:
-        ndcg, recall, success = OFFICIAL[one.result["first"]["label"]]
+        ndcg, recall, success = DL20[one.result["first"]["label"]]
         curves = one.result["curves"]
         assert curves["ndcg@10"]["alone"][0] == pytest.approx(ndcg, abs=5e-5)
         assert curves["recall@100"]["first stage"] == pytest.approx(recall, abs=5e-5)
@@ -49,7 +40,7 @@ def test_a_sweep_over_the_six_first_stages_begins_at_their_official_figures(shar
         assert {sum(column) for column in zip(*judged.values(), strict=True)} == {54}
     winners = swept[0].result["first_stages"][0]["stages"]
     assert {name: round(one["success@1"], 3) for name, one in winners.items()} == {
-        name: success for name, (_, _, success) in OFFICIAL.items()
+        name: success for name, (_, _, success) in DL20.items()
     }
 
 
