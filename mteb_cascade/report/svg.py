@@ -11,8 +11,8 @@ from markupsafe import Markup, escape
 from mteb_cascade.report.styles import CLASSES, LINES, RERANKERS, Style, name_of
 from mteb_cascade.report.tables import figure
 
-WIDTH, HEIGHT = 420, 290
-LEFT, RIGHT, TOP, BOTTOM = 38, 136, 24, 38
+WIDTH, HEIGHT = 442, 290
+LEFT, RIGHT, TOP, BOTTOM = 38, 158, 24, 38
 LABEL = 13.5
 """Least distance of two labels."""
 
