@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 
 from mteb_cascade.cli.candidates import candidates
+from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
 from mteb_cascade.cli.options import Task
 from mteb_cascade.cli.prefetch import prefetch
 from mteb_cascade.cli.report import report
 from mteb_cascade.cli.scores import scores
 from mteb_cascade.cli.sweep import sweep
+from mteb_cascade.cli.train import train
 from mteb_cascade.cli.tune import tune
 from mteb_cascade.errors import InputError
 
@@ -28,10 +30,12 @@ app = typer.Typer(
 )
 
 app.command()(candidates)
+app.command()(mine)
 app.command()(prefetch)
 app.command()(report)
 app.add_typer(scores, name="scores")
 app.command(cls=SeveralValues)(sweep)
+app.command()(train)
 app.command()(tune)
 
 
@@ -46,20 +50,6 @@ def demo(
     from mteb_cascade.studies.demo import run
 
     run(output, seeds=seeds)
-
-
-@app.command()
-def train(
-    name: Annotated[str, typer.Argument(help="A spec that says how it is trained.")],
-    seed: Annotated[int | None, typer.Option(help="Instead of the spec's seed.")] = None,
-) -> None:
-    """Train a spec's model; the weights land beside the spec, in models/NAME/."""
-    from mteb_cascade.progress import bar
-    from mteb_cascade.training.train import train as train_model
-
-    with bar(f"training {name}") as progress:
-        folder = train_model(name, seed=seed, progress=progress)
-    typer.echo(str(folder))
 
 
 @app.command()

@@ -8,11 +8,14 @@ import re
 import warnings
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from mteb_cascade.corpora.collection import Collection, Split
-from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.corpora.corpus import TEXTS, Corpus, Queries
 from mteb_cascade.errors import InputError
 from mteb_cascade.values.qrels import Qrels
 
@@ -40,11 +43,10 @@ def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder; expected one with corpus.jsonl, queries.jsonl and qrels/")
-    corpus = Corpus.of(*columns(one_file(folder, "corpus.jsonl"), allow_empty))
+    corpus = Corpus.of_tables(tables(rows(one_file(folder, "corpus.jsonl"), allow_empty)))
     if not len(corpus):
         raise InputError(f"{folder / 'corpus.jsonl'}: the corpus is empty; expected one JSON object a line")
-    ids, texts, _ = columns(one_file(folder, "queries.jsonl"), allow_empty)
-    text_of = dict(zip(ids, texts, strict=True))
+    text_of = {query: text for query, text, _ in rows(one_file(folder, "queries.jsonl"), allow_empty)}
     files = sorted((folder / "qrels").glob("*.tsv"))
     if not files:
         raise InputError(
@@ -54,7 +56,7 @@ def load(folder: Path, *, relevance_level: int = 1, allow_empty: bool = False) -
     for path in files:
         grades = judgements(path)
         warn_of_strangers(path, grades, text_of, corpus)
-        kept = tuple(query for query in ids if query in grades)
+        kept = tuple(query for query in text_of if query in grades)
         if not kept:
             raise InputError(f"{path}: judges no query of {folder / 'queries.jsonl'}; do the two belong together?")
         splits[path.stem] = Split(
@@ -95,11 +97,19 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from None
 
 
-def columns(path: Path, allow_empty: bool) -> tuple[list[str], list[str], list[str]]:
-    """Ids, texts and titles of a JSONL file; all its mistakes are named together."""
-    ids: list[str] = []
-    texts: list[str] = []
-    titles: list[str] = []
+def tables(rows: Iterator[tuple[str, str, str]]) -> Iterator[pa.Table]:
+    """Ids, texts and titles as Arrow tables, so that few of them are Python strings at once."""
+    while block := list(islice(rows, TEXTS)):
+        columns = [pa.array(column, pa.large_string()) for column in zip(*block, strict=True)]
+        yield pa.table(columns, ["id", "text", "title"])
+
+
+def rows(path: Path, allow_empty: bool) -> Iterator[tuple[str, str, str]]:
+    """Id, text and title of each line of a JSONL file.
+
+    Raises:
+        InputError: At the end, with all its mistakes.
+    """
     first_line: dict[str, int] = {}
     mistakes = []
     for number, line in numbered_lines(path):
@@ -126,13 +136,10 @@ def columns(path: Path, allow_empty: bool) -> tuple[list[str], list[str], list[s
                 "(--allow-empty, in Python allow_empty=True)"
             )
         first_line.setdefault(identity, number)
-        ids.append(identity)
-        texts.append(text)
-        titles.append(title)
+        yield identity, text, title
     if mistakes:
         more = [f"{path}: and {len(mistakes) - SHOWN:,} more"] if len(mistakes) > SHOWN else []
         raise InputError("\n".join([*mistakes[:SHOWN], *more]))
-    return ids, texts, titles
 
 
 def judgements(path: Path) -> dict[str, dict[str, int]]:

@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
+TEXTS = 65_536
+"""Texts that are Python strings at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
@@ -45,9 +48,32 @@ class Corpus:
         if len(columns[0]) != len(columns[1]):
             raise ValueError(f"{len(columns[0])} document ids but {len(columns[1])} texts")
         corpus = cls(*columns)
-        repeated = corpus.repeated_id()
-        if repeated is not None:
-            raise ValueError(f"document id '{repeated}' stands twice in the corpus; ids must be unique")
+        corpus.refuse_repeated()
+        return corpus
+
+    @classmethod
+    def of_tables(cls, tables: Iterable[pa.Table]) -> Corpus:
+        """As `of`, from Arrow tables of columns `id`, `text` and perhaps `title`: no text becomes a Python object.
+
+        Raises:
+            ValueError: A text is null, or an id stands twice.
+        """
+        ids, texts = [], []
+        for table in tables:
+            columns = {name: table[name].cast(pa.large_string()).combine_chunks() for name in table.column_names}
+            if columns["text"].null_count:
+                raise ValueError("the corpus has a null text; expected a string in each row")
+            text = columns["text"]
+            if "title" in columns:
+                space = pa.scalar(" ", pa.large_string())
+                text = pc.binary_join_element_wise(
+                    columns["title"], text, space, null_handling="replace", null_replacement=""
+                )
+            ids.append(columns["id"])
+            # The system's memory goes back to it when `joined` gives a block up; Arrow's own pool would keep it.
+            texts.append(pc.utf8_trim_whitespace(text, memory_pool=pa.system_memory_pool()))
+        corpus = cls(joined(ids), joined(texts))
+        corpus.refuse_repeated()
         return corpus
 
     def __len__(self) -> int:
@@ -66,7 +92,11 @@ class Corpus:
     @cached_property
     def digest(self) -> str:
         """xxh3-128 over ids and texts in row order: two corpora with one digest are the same."""
-        return digest_of(zip(self.ids.to_pylist(), self.texts.to_pylist(), strict=True))
+        blocks = (
+            zip(self.ids.slice(start, TEXTS).to_pylist(), self.texts.slice(start, TEXTS).to_pylist(), strict=True)
+            for start in range(0, len(self), TEXTS)
+        )
+        return digest_of(pair for block in blocks for pair in block)
 
     def id_of(self, row: int) -> str:
         """Id of one row."""
@@ -101,6 +131,12 @@ class Corpus:
         found = np.full((len(lists), int(lengths.max(initial=0))), -1, np.int32)
         found[np.arange(found.shape[1]) < lengths[:, None]] = self.rows([one for several in lists for one in several])
         return found
+
+    def refuse_repeated(self) -> None:
+        """Raise ValueError where an id stands twice."""
+        repeated = self.repeated_id()
+        if repeated is not None:
+            raise ValueError(f"document id '{repeated}' stands twice in the corpus; ids must be unique")
 
     def repeated_id(self) -> str | None:
         """The first id that stands twice, if any."""
@@ -154,6 +190,27 @@ class Queries:
     def digest(self) -> str:
         """xxh3-128 over ids and texts."""
         return digest_of(zip(self.ids, self.texts, strict=True))
+
+
+def joined(blocks: list[pa.Array]) -> pa.Array:
+    """Blocks of Arrow strings as one; the list is emptied on the way, so that no two copies of all are held."""
+    offsets = np.zeros(sum(map(len, blocks)) + 1, np.int64)
+    data = np.empty(sum(map(size_of, blocks)), np.uint8)  # Memory is taken as it is written.
+    row = size = 0
+    blocks.reverse()
+    while blocks:
+        block = blocks.pop()
+        own = np.frombuffer(block.buffers()[1], np.int64)[block.offset : block.offset + len(block) + 1]
+        offsets[row : row + len(own)] = own - own[0] + size
+        if block.buffers()[2] is not None:
+            data[size : size + own[-1] - own[0]] = np.frombuffer(block.buffers()[2], np.uint8)[own[0] : own[-1]]
+        row, size = row + len(block), size + int(own[-1] - own[0])
+    return pa.Array.from_buffers(pa.large_string(), len(offsets) - 1, [None, pa.py_buffer(offsets), pa.py_buffer(data)])
+
+
+def size_of(block: pa.Array) -> int:
+    """Bytes of its texts."""
+    return int(pc.sum(pc.cast(pc.binary_length(block), pa.int64())).as_py() or 0)
 
 
 def digest_of(pairs: Iterable[tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""The development queries that belong to a split: the collection's own, or a seeded share of the split."""
+"""The development queries that belong to a split: the collection's own, or a seeded share or number of its queries."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def refuse_without_dev(collection: Collection, split: str, dev: str | None) -> s
     return dev
 
 
-def cut(collection: Collection, split: str, dev_fraction: float, seed: int = 0) -> tuple[Collection, str, str]:
+def cut(collection: Collection, split: str, dev_size: float | int, seed: int = 0) -> tuple[Collection, str, str]:
     """Cut a split in two by a random choice of its queries; of its clusters where it names them, none on both sides.
 
     >>> from mteb_cascade.corpora.corpus import Corpus, Queries
@@ -68,23 +68,33 @@ def cut(collection: Collection, split: str, dev_fraction: float, seed: int = 0) 
     >>> cut(collection, "test", 0.2)
     (Collection(five: 1 documents; test[dev=.2,seed=0]: 4 queries, dev[.2,seed=0 of test]: 1 queries), \
 'test[dev=.2,seed=0]', 'dev[.2,seed=0 of test]')
+    >>> cut(collection, "test", 2)[1:]
+    ('test[dev=2,seed=0]', 'dev[2,seed=0 of test]')
+
+    Args:
+        collection: It has `split`.
+        split: The split that is cut.
+        dev_size: Of the dev part: a share of the queries in (0, 1), or (an int) their number.
+        seed: Same seed, same queries, in whatever order the file has them.
 
     Returns:
         The collection with the two parts instead of the split, the name of what remains, the name of the dev part.
 
     Raises:
-        InputError: The fraction is outside (0, 1), or one side would be empty.
+        InputError: The size is neither, or one side would be empty.
     """
-    check_fraction(dev_fraction)
+    counted = isinstance(dev_size, int)
+    if not counted:
+        check_fraction(dev_size)
     whole = collection.split(split)
-    chosen = drawn(whole, dev_fraction, seed)
-    share = repr(float(dev_fraction)).removeprefix("0")
+    chosen = drawn(whole, dev_size, seed)
+    share = str(dev_size) if counted else repr(float(dev_size)).removeprefix("0")
     if chosen.all() or not chosen.any():
         units = f"{len(set(whole.clusters))} clusters" if whole.clusters else f"{len(whole.queries)} queries"
         side = "nothing of" if chosen.all() else "no development query from"
         raise InputError(
-            f"dev fraction {share} leaves {side} split '{split}' of {collection.title}, which has {units}; "
-            "choose another fraction"
+            f"dev {'size' if counted else 'fraction'} {share} leaves {side} split '{split}' of {collection.title}, "
+            f"which has {units}; choose another {'number' if counted else 'fraction'}"
         )
     kept, dev = f"{split}[dev={share},seed={seed}]", f"dev[{share},seed={seed} of {split}]"
     parts = {
@@ -95,8 +105,8 @@ def cut(collection: Collection, split: str, dev_fraction: float, seed: int = 0) 
     return replace(collection, splits={**others, **parts}), kept, dev
 
 
-def drawn(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which queries are drawn, bool [Q]: whole clusters in random order until their queries come closest to the share.
+def drawn(split: Split, size: float | int, seed: int) -> NDArray[np.bool_]:
+    """Which queries are drawn, bool [Q]: whole clusters in random order until their queries come closest to the size.
 
     Nothing depends on the order of the queries.
     """
@@ -105,7 +115,8 @@ def drawn(split: Split, share: float, seed: int) -> NDArray[np.bool_]:
     )
     order = np.random.default_rng(seed).permutation(len(names))
     reached = np.concatenate([[0], np.cumsum(sizes[order])])
-    taken = order[: int(np.argmin(np.abs(reached - share * len(split.queries))))]
+    wanted = size if isinstance(size, int) else size * len(split.queries)
+    taken = order[: int(np.argmin(np.abs(reached - wanted)))]
     return np.isin(unit, taken)
 
 
@@ -115,16 +126,17 @@ def check_fraction(fraction: float | None) -> None:
         raise InputError(f"dev fraction: expected a share of the queries between 0 and 1, such as .2, got {fraction:g}")
 
 
-def parsed(name: str) -> tuple[str, float, int] | None:
-    """Split, share and seed that the name of a part says; None for any other name.
+def parsed(name: str) -> tuple[str, float | int, int] | None:
+    """Split, size and seed that the name of a part says; None for any other name.
 
-    >>> parsed("test[dev=.2,seed=0]"), parsed("dev[.25,seed=3 of test]"), parsed("test")
-    (('test', 0.2, 0), ('test', 0.25, 3), None)
+    >>> parsed("test[dev=.2,seed=0]"), parsed("dev[5000,seed=3 of train]"), parsed("test")
+    (('test', 0.2, 0), ('train', 5000, 3), None)
     """
     found = CUT.fullmatch(name) or PART.fullmatch(name)
     if found is None:
         return None
     try:
-        return found["split"], float(found["share"]), int(found["seed"])
+        size = found["share"]
+        return found["split"], int(size) if size.isdecimal() else float(size), int(found["seed"])
     except ValueError:
         return None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mteb_cascade.corpora.collection import Collection, main_of
+from mteb_cascade.corpora import twins
+from mteb_cascade.corpora.collection import Collection, Split, main_of
 from mteb_cascade.corpora.dev_split import cut, parsed
 from mteb_cascade.errors import InputError, suggestion
 
@@ -23,8 +24,8 @@ def load(
 
     Args:
         task: `PythonDocs` (or its task's name), the path of a folder, or a name that mteb knows.
-        split: The split that has to be there, or the name of a part of one, such as `test[dev=.2,seed=0]`; the
-            collection's `default_split` where none is named.
+        split: The split that has to be there, or the name of a part of one, such as `test[dev=.2,seed=0]`,
+            `dev[5000,seed=0 of train]` or `test[untwinned]`; the collection's `default_split` where none is named.
         subset: hf_subset of a multilingual task.
         relevance_level: A grade of at least this is relevant; by default what the folder's task.toml says, what is
             known of the task, or 1.
@@ -52,7 +53,8 @@ def load_subsets(
     if relevance_level is not None and relevance_level < 1:
         raise InputError(f"relevance level: expected at least 1, got {relevance_level}; grade 0 means not relevant")
     name, part = str(task), parsed(split or "")
-    whole = part[0] if part else split
+    without_twins = twins.whole_of(split or "")
+    whole = part[0] if part else without_twins or split
     if name in ("PythonDocs", "PythonDocsRetrieval"):
         from mteb_cascade.corpora import pythondocs
 
@@ -71,9 +73,22 @@ def load_subsets(
             raise InputError(f"{collections[0].name} has no subset '{subset}'. {suggestion(subset, held)}")
     if part:
         collections = [cut(collection, *part)[0] for collection in collections]
+    elif without_twins:
+        collections = [
+            twins.untwinned(collection, without_twins, train_split(collection, name)) for collection in collections
+        ]
     for collection in collections:
         collection.split(split or collection.default_split)
     return collections
+
+
+def train_split(collection: Collection, name: str) -> Split:
+    """The training queries of a collection, fetched where it is a task of mteb, which brings one split at a time."""
+    if collection.task_metadata is None or twins.TRAIN in collection.splits:
+        return collection.split(twins.TRAIN)
+    from mteb_cascade.corpora import mteb_task
+
+    return mteb_task.load_split(name, twins.TRAIN, subset=collection.subset)
 
 
 def folder(path: Path, relevance_level: int | None, allow_empty: bool) -> Collection:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.corpora.corpus import TEXTS, Corpus, Queries
 from mteb_cascade.values.run import Run
 
 
@@ -16,8 +16,8 @@ def corpus_of(given: Corpus | Any) -> Corpus:
     """A corpus from ours (as it is) or from a dataset with `id`, `text` and perhaps `title`."""
     if isinstance(given, Corpus):
         return given
-    columns = given.column_names
-    corpus = Corpus.of(given["id"], given["text"], given["title"] if "title" in columns else None)
+    columns = [name for name in ("id", "title", "text") if name in given.column_names]
+    corpus = Corpus.of_tables(given.with_format("arrow", columns=columns).iter(TEXTS))
     return replace(corpus, source=given)
 
 

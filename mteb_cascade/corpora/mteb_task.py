@@ -63,6 +63,17 @@ def task_of(name: str) -> Any:
     return task
 
 
+def load_split(name: str, split: str, *, subset: str = "default") -> Split:
+    """Queries and judgements of one split of a task, at the relevance level that is known of it.
+
+    Raises:
+        InputError: mteb has no such task, it is no retrieval task of texts, or it lacks the subset or the split.
+    """
+    task = task_of(name)
+    task.hf_subsets = [subset]
+    return split_of(task, split, data_of(task, split, subset), None)
+
+
 def collection_of(task: Any, split: str, *, subset: str = "default", relevance_level: int | None = None) -> Collection:
     """One split of an mteb retrieval task; its data are loaded if they are not yet.
 
@@ -71,6 +82,20 @@ def collection_of(task: Any, split: str, *, subset: str = "default", relevance_l
     Raises:
         InputError: The data are not to be had, or lack the subset or the split.
     """
+    data = data_of(task, split, subset)
+    return Collection(
+        task.metadata.name,
+        corpus_of(data["corpus"]),
+        {split: split_of(task, split, data, relevance_level)},
+        revision=str(task.metadata.dataset["revision"]),
+        ignore_identical_ids=task.ignore_identical_ids,
+        subset=subset,
+        task_metadata=task.metadata,
+    )
+
+
+def data_of(task: Any, split: str, subset: str) -> Any:
+    """What mteb loads of a split: a mapping with corpus, queries, relevant_docs and top_ranked."""
     name, splits = task.metadata.name, task.metadata.eval_splits
     task.filter_eval_splits([split])
     try:
@@ -88,20 +113,16 @@ def collection_of(task: Any, split: str, *, subset: str = "default", relevance_l
         raise InputError(f"{name} has no subset '{subset}'. {suggestion(subset, task.dataset)}")
     if split not in task.dataset[subset]:
         raise InputError(f"{name} has no split '{split}'. {suggestion(split, task.dataset[subset])}")
-    data = task.dataset[subset][split]
+    return task.dataset[subset][split]
+
+
+def split_of(task: Any, split: str, data: Any, relevance_level: int | None) -> Split:
+    """The judged queries of what mteb loaded."""
     grades = {query: {doc: int(grade) for doc, grade in docs.items()} for query, docs in data["relevant_docs"].items()}
     level = level_of(task, split) if relevance_level is None else relevance_level
     part = Split(queries_of(data["queries"]), Qrels(grades, level), candidates=data["top_ranked"] or None)
     judged = np.flatnonzero([bool(grades.get(query)) for query in part.queries.ids])
-    return Collection(
-        name,
-        corpus_of(data["corpus"]),
-        {split: part.take(judged)},
-        revision=str(task.metadata.dataset["revision"]),
-        ignore_identical_ids=task.ignore_identical_ids,
-        subset=subset,
-        task_metadata=task.metadata,
-    )
+    return part.take(judged)
 
 
 def reason(error: Exception) -> str:

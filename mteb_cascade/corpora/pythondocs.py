@@ -11,7 +11,7 @@ import hashlib
 import platform
 import re
 import sysconfig
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus, Queries, digest_of
+from mteb_cascade.corpora.near_duplicates import near_duplicates, normalised
 from mteb_cascade.values.qrels import Qrels
 
 SKIPPED = frozenset(
@@ -42,9 +43,6 @@ QUERY_WORDS = range(4, 41)
 
 DOCUMENT_WORDS = 12
 """Words that must remain after the first paragraph for a docstring to answer it."""
-
-NEAR_DUPLICATE = 0.8
-"""Jaccard similarity of two documents' sets of words from which on they count as the same text."""
 
 SPLITS = {"test": 0.5, "dev": 0.6, "train": 1.0}
 """Upper end of each split's share of the hash of a cluster's name."""
@@ -206,44 +204,15 @@ def clusters(docstrings: Sequence[Docstring]) -> dict[str, str]:
         for key in keys:
             join(first_with.setdefault(key, docstring.name), docstring.name)
     words = {docstring.name: frozenset(normalised(docstring.body).split()) for docstring in docstrings}
-    for one, other in near_duplicates(words):
+    for one, other, _ in near_duplicates(words.items(), words):
         join(one, other)
     return {name: root(name) for name in parent}
-
-
-def near_duplicates(words: dict[str, frozenset[str]]) -> Iterator[tuple[str, str]]:
-    """Pairs whose sets of words have a Jaccard similarity of at least `NEAR_DUPLICATE`, each found exactly.
-
-    Two such sets share one of their rarest words: only pairs that do are compared (Bayardo et al., "Scaling up all
-    pairs similarity search", WWW 2007).
-    """
-    frequency = Counter(word for several in words.values() for word in several)
-    seen_with: dict[str, list[str]] = defaultdict(list)
-    for name, own in sorted(words.items(), key=lambda item: (len(item[1]), item[0])):
-        rarest = sorted(own, key=lambda word: (frequency[word], word))
-        kept = len(own) - int(NEAR_DUPLICATE * len(own) - 1e-9)
-        candidates = dict.fromkeys(other for word in rarest[:kept] for other in seen_with[word])
-        for other in candidates:
-            shared = len(own & words[other])
-            if shared >= NEAR_DUPLICATE * (len(own) + len(words[other]) - shared):
-                yield other, name
-        for word in rarest[:kept]:
-            seen_with[word].append(name)
 
 
 def split_of(cluster: str) -> str:
     """The split of a cluster, by a hash of its name: adding a module moves no other."""
     share = int.from_bytes(hashlib.sha256(cluster.encode()).digest()[:8], "big") / 2**64
     return next(split for split, end in SPLITS.items() if share < end)
-
-
-def normalised(text: str) -> str:
-    """Lower-case letters and digits, everything else one space.
-
-    >>> normalised("Return `obj`,  pretty-printed.")
-    'return obj pretty printed'
-    """
-    return " ".join(re.findall(r"[^\W_]+", text.lower()))
 
 
 def contains(text: str, phrase: str) -> bool:

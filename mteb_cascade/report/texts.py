@@ -31,19 +31,15 @@ def texts_of(result: Result) -> Texts:
     Raises:
         InputError: It is not here, or it is another one by now.
     """
-    from mteb_cascade.corpora.dev_split import cut, parsed
     from mteb_cascade.corpora.load import load
 
-    part = parsed(result["split"])
     collection = load(
         result["source"],
-        part[0] if part else result["split"],
+        result["split"],
         subset=None if result["subset"] == "default" else result["subset"],
         relevance_level=int(result["relevance_level"]),
         allow_empty=True,
     )
-    if part:
-        collection, _, _ = cut(collection, *part)
     split = collection.split(result["split"])
     for what, here, there in (
         ("documents", collection.corpus.digest, result["corpus_digest"]),

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,20 @@ class ModelStage(Stage):
         self._network: Any = None
         self._read: list[tuple[str, str]] = []
         self._probed: dtypes.Fixed | None = None
+
+    @classmethod
+    def around(cls, network: Any, **options: Any) -> Self:
+        """A stage around a network that is in memory already, such as one in training; nothing of it is stored.
+
+        What the stage holds of documents is as old as itself: when the weights change, make another one.
+
+        Args:
+            network: The sentence-transformers model of this kind.
+            **options: Of the stage; those that loading reads (`model`, `revision`, `dtype`, `max_length`) do nothing.
+        """
+        stage = cls(**options)
+        stage._network = network
+        return stage
 
     @property
     def network(self) -> Any:
@@ -147,8 +161,8 @@ class ModelStage(Stage):
         return self.score(asked, Run(asked.ids, corpus, rows, np.zeros(rows.shape, np.float32)))
 
     def store_key(self, queries: Queries) -> str | None:
-        """The fingerprint; None where the weights on the disk are no longer those that were loaded."""
-        if self._network is not None and digests(self.files()) != self._read:
+        """The fingerprint; None where the weights on the disk are no longer those that were loaded, or never were."""
+        if self._network is not None and (not self._read or digests(self.files()) != self._read):
             return None
         return super().store_key(queries)
 

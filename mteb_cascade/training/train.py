@@ -6,7 +6,8 @@ import importlib
 import inspect
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,20 +20,34 @@ from mteb_cascade.stages.files import digests, model_files
 from mteb_cascade.stages.load import problem
 
 RECIPES = {
-    "static": "mteb_cascade.training.static:train_static",
-    "interaction": "mteb_cascade.training.reranker:train_reranker",
-    "idf": "mteb_cascade.training.idf:train_idf",
+    "static": "mteb_cascade.training.recipes.static:train_static",
+    "interaction": "mteb_cascade.training.recipes.reranker:train_reranker",
+    "idf": "mteb_cascade.training.recipes.idf:train_idf",
 }
-"""{recipe: function(collection, [base,] folder, *, ...)}; its keyword parameters are the keys of the table."""
+"""{recipe: function(collection, [base,] folder, *, ...)}; its keyword parameters are the keys of the table. A table
+without a recipe is trained by sentence-transformers' trainer of the spec's kind."""
+
+RECORDS = Path("results/training")
+"""Where a run leaves what is to be read, in a folder of the spec's name."""
 
 
-def train(name: str, *, seed: int | None = None, folder: Path | None = None, progress: Progress = silent) -> Path:
-    """Train the model of a spec.
+def train(
+    name: str,
+    *,
+    seed: int | None = None,
+    folder: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    restart: bool = False,
+    progress: Progress = silent,
+) -> Path:
+    """Train the model of a spec; a run that was killed goes on from its last checkpoint.
 
     Args:
         name: The spec's name.
         seed: Instead of the table's.
         folder: Instead of the spec's own.
+        overrides: Values instead of the table's; the key of a sub-table is written "mining.depth".
+        restart: Throw away what a killed run has trained.
         progress: Told as the training goes.
 
     Returns:
@@ -41,24 +56,65 @@ def train(name: str, *, seed: int | None = None, folder: Path | None = None, pro
     Raises:
         InputError: No such spec, no [training] table, or mistakes in it; a base that is not trained yet.
     """
-    spec = specs.required(name)
-    recipe, options = checked(spec)
-    if seed is not None:
-        options["seed"] = seed
+    spec = trainable(name, seed=seed, overrides=overrides)
     folder = folder or spec.weights
-    collection = load_collection(options.pop("collection", "PythonDocs"), "train")
-    base = [base_folder(spec, options.pop("base"))] if "base" in options else []
     beside, before = (folder.with_name(f".{folder.name}.{os.getpid()}.{what}") for what in ("new", "old"))
     try:
-        recipe(collection, *base, beside, progress=progress, **options)
-        if folder.exists():
-            folder.rename(before)
-        beside.rename(folder)
+        if "recipe" in spec.training:
+            by_recipe(spec, beside, progress)
+        else:
+            from mteb_cascade.training.fit import checked as options_of
+            from mteb_cascade.training.fit import fit
+            from mteb_cascade.training.quiet import quiet
+
+            own = folder == spec.weights
+            records = RECORDS / spec.short_name if own else folder.with_name(f"{folder.name}.records")
+            kept = training_folder(folder)
+            with quiet():
+                fit(spec, options_of(spec), beside, kept, records, restart=restart, progress=progress)
+        # Of several processes the first alone has written a model.
+        if beside.exists():
+            if folder.exists():
+                folder.rename(before)
+            beside.rename(folder)
+            shutil.rmtree(training_folder(folder), ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(before, ignore_errors=True)
     digests(model_files(folder))
     return folder
+
+
+def trainable(name: str, *, seed: int | None = None, overrides: Mapping[str, Any] | None = None) -> Spec:
+    """The spec of this name, with these values in its `[training]` table.
+
+    Raises:
+        InputError: There is no such spec.
+        SpecError: It has no `[training]` table, or a sub-table that is overridden is none.
+    """
+    spec = specs.required(name)
+    if not spec.training:
+        raise SpecError(spec.path, ["has no [training] table, so there is nothing to train"])
+    table = dict(spec.training)
+    for key, value in [*(overrides or {}).items(), *([] if seed is None else [("seed", seed)])]:
+        outer, dot, inner = key.partition(".")
+        if dot and not isinstance(table.get(outer, {}), Mapping):
+            raise SpecError(spec.path, [f"[training] {outer}: expected a table, so that '{key}' can be set"])
+        table[outer] = {**table.get(outer, {}), inner: value} if dot else value
+    return replace(spec, training=table)
+
+
+def training_folder(folder: Path) -> Path:
+    """Where a model's checkpoints are while it is trained: beside its own folder."""
+    return folder.with_name(f".{folder.name}.training")
+
+
+def by_recipe(spec: Spec, folder: Path, progress: Progress) -> None:
+    """Train with one of `RECIPES`."""
+    recipe, options = checked(spec)
+    collection = load_collection(options.pop("collection", "PythonDocs"), "train")
+    base = [base_folder(spec, options.pop("base"))] if "base" in options else []
+    recipe(collection, *base, folder, progress=progress, **options)
 
 
 def checked(spec: Spec) -> tuple[Callable[..., None], dict[str, Any]]:
@@ -68,8 +124,6 @@ def checked(spec: Spec) -> tuple[Callable[..., None], dict[str, Any]]:
         SpecError: With every mistake in the table.
     """
     options = dict(spec.training)
-    if not options:
-        raise SpecError(spec.path, ["has no [training] table, so there is nothing to train"])
     name = options.pop("recipe", None)
     if name not in RECIPES:
         raise SpecError(spec.path, [f"[training] recipe: unknown recipe {name!r}. {suggestion(str(name), RECIPES)}"])

@@ -109,6 +109,28 @@ def test_an_unknown_split_is_named() -> None:
         with_dev(collection(test=split_of(3)), "tset", 0.5)
 
 
+def test_a_number_of_queries_is_taken_out_of_the_split() -> None:
+    whole = split_of(40)
+    shuffled = whole.take(np.random.default_rng(5).permutation(40))
+    drawn = []
+    for part in (whole, shuffled):
+        made, kept, dev = cut(collection(train=part), "train", 7, seed=3)
+        assert (kept, dev) == ("train[dev=7,seed=3]", "dev[7,seed=3 of train]")
+        assert (len(made.split(kept).queries), len(made.split(dev).queries)) == (33, 7)
+        drawn.append(set(made.split(dev).queries.ids))
+    assert drawn[0] == drawn[1]
+    for name in ("train[dev=7,seed=3]", "dev[7,seed=3 of train]"):
+        read = parsed(name)
+        assert read == ("train", 7, 3)
+        assert isinstance(read[1], int)
+
+
+@pytest.mark.parametrize("count", [0, 40, 41, 100])
+def test_a_number_that_empties_a_side(count: int) -> None:
+    with pytest.raises(InputError, match=rf"dev size {count} leaves .*'train' of mine, which has 40 queries; choose"):
+        cut(collection(train=split_of(40)), "train", count)
+
+
 @pytest.mark.parametrize(("split", "fraction", "seed"), [("test", 0.2, 0), ("dev", 0.125, 12), ("a b", 1e-05, 3)])
 def test_names_say_how_to_cut_again(split: str, fraction: float, seed: int) -> None:
     share = repr(fraction).removeprefix("0")

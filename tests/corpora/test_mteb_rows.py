@@ -21,6 +21,7 @@ TURNS = [
     [
         {"text": [" red fox ", "", "x\n"]},
         {"text": [" red fox ", "", "x\n"], "title": ["", "Whales ", " "]},
+        {"text": [" red fox ", "\x1c", "x\n"], "title": ["", "Whales ", "\u3000"], "url": ["u", None, "v"]},
     ],
 )
 def test_documents(columns: dict) -> None:
@@ -61,3 +62,10 @@ def test_our_own_pass_through() -> None:
     corpus, queries = Corpus.of("a", ["x"]), Queries(("q",), ("x",))
     assert corpus_of(corpus) is corpus
     assert queries_of(queries) is queries
+
+
+def test_rows_of_a_selection_come_in_its_order() -> None:
+    dataset = Dataset.from_dict({"id": ["a", "b", "c"], "text": ["x", "y", "z"]}).select([2, 0])
+    corpus = corpus_of(dataset)
+    assert (corpus.ids.to_pylist(), corpus.texts.to_pylist()) == (["c", "a"], ["z", "x"])
+    assert corpus.source is dataset

@@ -6,7 +6,7 @@ import torch
 
 from mteb_cascade.stages.modules import load_module
 from mteb_cascade.stages.modules.interaction import FEATURES, Interaction, adjacent, fields_of
-from mteb_cascade.training.tokenizer import inverse_document_frequency, train_tokenizer
+from mteb_cascade.training.networks.tokenizer import inverse_document_frequency, train_tokenizer
 
 DOCUMENTS = [
     "json.dump dump(obj, fp)\nSerialise an object to a file as text.",

@@ -12,12 +12,13 @@ SPECIAL = ("[PAD]", "[UNK]")
 """The first entries of the vocabulary, in this order: `tokens.UNKNOWN` is the second's id."""
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int = 8000) -> Tokenizer:
+def train_tokenizer(texts: Iterable[str], vocabulary: int = 8000, marks: tuple[str, ...] = ()) -> Tokenizer:
     """WordPiece over lower-cased words, a `camelCase` name split at its capitals, punctuation dropped.
 
     Args:
         texts: What it may read.
-        vocabulary: Entries, the two special ones among them.
+        vocabulary: Entries, the special ones among them.
+        marks: Special entries after the first two.
 
     Returns:
         The same tokenizer for the same texts.
@@ -34,13 +35,15 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 8000) -> Tokenizer:
     letters = sorted({letter for text in texts for letter in tokenizer.normalizer.normalize_str(text)})
     trainer = trainers.WordPieceTrainer(
         vocab_size=vocabulary,
-        special_tokens=[*SPECIAL, *(f"##{letter}" for letter in letters if letter.isalnum())],
+        special_tokens=[*SPECIAL, *marks, *(f"##{letter}" for letter in letters if letter.isalnum())],
         min_frequency=2,
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
     found = Tokenizer(models.WordPiece(tokenizer.get_vocab(), unk_token=SPECIAL[1]))
     found.normalizer, found.pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    if marks:
+        found.add_special_tokens(list(marks))
     return found
 
 

@@ -15,8 +15,8 @@ from torch.nn.functional import cross_entropy, normalize
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.modules.tokens import token_ids
-from mteb_cascade.training.pairs import Pair, training_pairs, training_texts
-from mteb_cascade.training.tokenizer import train_tokenizer
+from mteb_cascade.training.networks.tokenizer import train_tokenizer
+from mteb_cascade.training.recipes.pairs import Pair, training_pairs, training_texts
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -7,8 +7,8 @@ from sentence_transformers import SentenceTransformer
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.stages.modules import load_module
-from mteb_cascade.training.reranker import bm25_candidates, folds_of, questions, train_reranker
-from mteb_cascade.training.static import train_static, warm_up_then_down
+from mteb_cascade.training.recipes.reranker import bm25_candidates, folds_of, questions, train_reranker
+from mteb_cascade.training.recipes.static import train_static, warm_up_then_down
 from mteb_cascade.values.qrels import Qrels
 
 THINGS = ["apple", "bread", "chair", "dance", "eagle", "flame", "grape", "house", "igloo", "juice", "knife", "lemon"]

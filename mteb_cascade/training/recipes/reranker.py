@@ -21,9 +21,10 @@ from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.modules.interaction import Interaction
 from mteb_cascade.stages.modules.tokens import token_ids
-from mteb_cascade.training.pairs import training_pairs, training_queries, training_texts
-from mteb_cascade.training.static import bags, train_table
-from mteb_cascade.training.tokenizer import inverse_document_frequency
+from mteb_cascade.training.losses.functions import softmax
+from mteb_cascade.training.networks.tokenizer import inverse_document_frequency
+from mteb_cascade.training.recipes.pairs import training_pairs, training_queries, training_texts
+from mteb_cascade.training.recipes.static import bags, train_table
 
 FOLD_SHARE = 20
 """What a fold counts for in the progress, in epochs of the network."""
@@ -215,28 +216,13 @@ def fit(
             order = torch.randperm(len(lists))
         batch = order[step % a_pass * batch_size :][:batch_size]
         optimizer.param_groups[0]["lr"] = learning_rate * min((step + 1) / 50, 1 - step / steps)
-        loss = listwise_loss(model(features[batch]), relevant[batch], real[batch])
+        loss = softmax(model(features[batch]), relevant[batch], real[batch])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if (step + 1) % a_pass == 0:
             progress((step + 1) // a_pass, epochs, f"loss {loss.item():.3f}")
     model.eval()
-
-
-def listwise_loss(scores: Tensor, relevant: Tensor, real: Tensor) -> Tensor:
-    """Cross-entropy of the softmax over a list against its answers, each of equal weight (RankT5's softmax loss).
-
-    Args:
-        scores: float32 [B, C].
-        relevant: bool [B, C].
-        real: bool [B, C], false at pads.
-
-    Returns:
-        A scalar, the mean over the lists.
-    """
-    logs = scores.masked_fill(~real, -torch.inf).log_softmax(dim=1).masked_fill(~relevant, 0)
-    return (-logs.sum(dim=1) / relevant.sum(dim=1)).mean()
 
 
 def padded(lists: Sequence[CandidateList]) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mteb_cascade.corpora.collection import Collection
-from mteb_cascade.corpora.pythondocs import QUERY_WORDS, by_first_words, near_duplicates, normalised, states_any
+from mteb_cascade.corpora.near_duplicates import near_duplicates, normalised, word_set
+from mteb_cascade.corpora.pythondocs import QUERY_WORDS, by_first_words, states_any
 from mteb_cascade.errors import InputError
 
 TRAIN = "train"
@@ -96,12 +97,10 @@ def training_queries(collection: Collection, texts: dict[int, str]) -> Iterator[
     _, asked = held_out(collection)
     starts = by_first_words(map(normalised, asked))
     train = collection.split(TRAIN)
-    own, other = train.queries.ids, [f"held out {number}" for number in range(len(asked))]
-    words = {name: frozenset(normalised(text).split()) for name, text in zip(other, asked, strict=True)}
-    words |= {name: frozenset(normalised(text).split()) for name, text in zip(own, train.queries.texts, strict=True)}
-    repeated = {name for pair in near_duplicates(words) if set(pair) & set(other) for name in pair}
+    words = zip(train.queries.ids, map(word_set, train.queries.texts), strict=True)
+    repeated = {query for query, _, _ in near_duplicates(words, dict(enumerate(map(word_set, asked))))}
     level = train.qrels.relevance_level
-    for query, text in zip(own, train.queries.texts, strict=True):
+    for query, text in zip(train.queries.ids, train.queries.texts, strict=True):
         if query not in repeated and not states_any(normalised(text), starts):
             relevant = sorted(document for document, grade in train.qrels.of(query).items() if grade >= level)
             rows = [row for row in collection.corpus.rows(relevant).tolist() if row in texts]

@@ -9,8 +9,8 @@ import torch
 
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.progress import Progress, silent
-from mteb_cascade.training.pairs import training_texts
-from mteb_cascade.training.tokenizer import SPECIAL, inverse_document_frequency, train_tokenizer
+from mteb_cascade.training.networks.tokenizer import SPECIAL, inverse_document_frequency, train_tokenizer
+from mteb_cascade.training.recipes.pairs import training_texts
 
 
 def train_idf(collection: Collection, folder: Path, *, vocabulary: int = 8000, progress: Progress = silent) -> None:

@@ -11,7 +11,7 @@ from sentence_transformers import SparseEncoder
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.stages.load import load
-from mteb_cascade.training.idf import train_idf
+from mteb_cascade.training.recipes.idf import train_idf
 from mteb_cascade.values.qrels import Qrels
 
 ANIMALS = ["fox", "whale", "zebra", "eagle", "mouse", "otter"]

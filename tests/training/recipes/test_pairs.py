@@ -4,9 +4,10 @@ import pytest
 
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus, Queries
-from mteb_cascade.corpora.pythondocs import contains, load, normalised
+from mteb_cascade.corpora.near_duplicates import normalised
+from mteb_cascade.corpora.pythondocs import contains, load
 from mteb_cascade.errors import InputError
-from mteb_cascade.training.pairs import (
+from mteb_cascade.training.recipes.pairs import (
     SENTENCE_END,
     STATEMENT_WORDS,
     Pair,

@@ -1,0 +1,1 @@
+"""Training data, from collections and from files."""

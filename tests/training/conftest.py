@@ -1,0 +1,1 @@
+"""Here so that the tests of every room below find what they share."""
