@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from mteb_cascade.cli.ablate import ablate
 from mteb_cascade.cli.candidates import candidates
 from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+app.command()(ablate)
 app.command()(candidates)
 app.command()(mine)
 app.command()(prefetch)
