@@ -12,9 +12,10 @@ from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.errors import InputError
 
 DEV = "dev"
+TRAIN = "train"
 
-CUT = re.compile(r"(?P<split>[^\[\]]+)\[dev=(?P<share>[^,\]]+),seed=(?P<seed>\d+)\]")
-PART = re.compile(r"dev\[(?P<share>[^,\]]+),seed=(?P<seed>\d+) of (?P<split>[^\[\]]+)\]")
+CUT = re.compile(r"(?P<split>.+)\[dev=(?P<share>[^,\[\]]+),seed=(?P<seed>\d+)\]")
+PART = re.compile(r"dev\[(?P<share>[^,\[\]]+),seed=(?P<seed>\d+) of (?P<split>.+)\]")
 
 
 def with_dev(
@@ -23,7 +24,8 @@ def with_dev(
     """The development split that belongs to a split.
 
     That is the collection's own `dev`, and then no queries are taken from `split`; else, with `dev_fraction`, a seeded
-    share of `split`. A train split never stands in for it: models may have been trained on it.
+    share of `split`. A train split never stands in for it: models may have been trained on it. Nor does the own `dev`
+    choose for what was held out of a train split, where the report is about choosing.
 
     Args:
         collection: It has `split`.
@@ -40,7 +42,8 @@ def with_dev(
     """
     collection.split(split)
     check_fraction(dev_fraction)
-    if split != DEV and DEV in collection.splits:
+    held_out = collection.split(split).part_of == TRAIN
+    if split != DEV and DEV in collection.splits and not (held_out and dev_fraction):
         return collection, split, DEV
     if dev_fraction is None:
         return collection, split, None
@@ -98,7 +101,7 @@ def cut(collection: Collection, split: str, dev_size: float | int, seed: int = 0
         )
     kept, dev = f"{split}[dev={share},seed={seed}]", f"dev[{share},seed={seed} of {split}]"
     parts = {
-        name: replace(whole.take(np.flatnonzero(rows)), part_of=split)
+        name: replace(whole.take(np.flatnonzero(rows)), part_of=whole.part_of or split)
         for name, rows in ((kept, ~chosen), (dev, chosen))
     }
     others = {name: part for name, part in collection.splits.items() if name != split}
@@ -129,8 +132,12 @@ def check_fraction(fraction: float | None) -> None:
 def parsed(name: str) -> tuple[str, float | int, int] | None:
     """Split, size and seed that the name of a part says; None for any other name.
 
+    Parts have parts: what stands last was cut last.
+
     >>> parsed("test[dev=.2,seed=0]"), parsed("dev[5000,seed=3 of train]"), parsed("test")
     (('test', 0.2, 0), ('train', 5000, 3), None)
+    >>> parsed("dev[9,seed=0 of train][dev=.5,seed=1]"), parsed("dev[.5,seed=1 of dev[9,seed=0 of train]]")
+    (('dev[9,seed=0 of train]', 0.5, 1), ('dev[9,seed=0 of train]', 0.5, 1))
     """
     found = CUT.fullmatch(name) or PART.fullmatch(name)
     if found is None:

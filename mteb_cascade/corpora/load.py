@@ -52,9 +52,7 @@ def load_subsets(
     """As `load`, one collection a subset; all subsets of the task where none is named."""
     if relevance_level is not None and relevance_level < 1:
         raise InputError(f"relevance level: expected at least 1, got {relevance_level}; grade 0 means not relevant")
-    name, part = str(task), parsed(split or "")
-    without_twins = twins.whole_of(split or "")
-    whole = part[0] if part else without_twins or split
+    name = str(task)
     if name in ("PythonDocs", "PythonDocsRetrieval"):
         from mteb_cascade.corpora import pythondocs
 
@@ -66,20 +64,34 @@ def load_subsets(
     else:
         from mteb_cascade.corpora import mteb_task
 
-        collections = mteb_task.load(name, whole, subsets=subsets, relevance_level=relevance_level)
+        collections = mteb_task.load(name, split and whole_of(split), subsets=subsets, relevance_level=relevance_level)
     held = [collection.subset for collection in collections]
     for subset in subsets:
         if subset not in held:
             raise InputError(f"{collections[0].name} has no subset '{subset}'. {suggestion(subset, held)}")
-    if part:
-        collections = [cut(collection, *part)[0] for collection in collections]
-    elif without_twins:
-        collections = [
-            twins.untwinned(collection, without_twins, train_split(collection, name)) for collection in collections
-        ]
+    if split:
+        collections = [with_part(collection, split, name) for collection in collections]
     for collection in collections:
         collection.split(split or collection.default_split)
     return collections
+
+
+def whole_of(split: str) -> str:
+    """The split that a part, or a part of a part, was taken from; any other as it is."""
+    part = parsed(split)
+    whole = part[0] if part else twins.whole_of(split)
+    return whole_of(whole) if whole else split
+
+
+def with_part(collection: Collection, split: str, name: str) -> Collection:
+    """The collection with this split too, where it is a part of another one; `name` is what was asked for."""
+    if split in collection.splits:
+        return collection
+    if part := parsed(split):
+        return cut(with_part(collection, part[0], name), *part)[0]
+    if whole := twins.whole_of(split):
+        return twins.untwinned(with_part(collection, whole, name), whole, train_split(collection, name))
+    return collection
 
 
 def train_split(collection: Collection, name: str) -> Split:

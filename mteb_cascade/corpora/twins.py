@@ -25,7 +25,7 @@ mostly negations. From .5 to .7 they are other claims about the same finding (".
 SAME_QUESTION = 0.9
 """As above, of queries that share no relevant document: there one other word makes another question."""
 
-UNTWINNED = re.compile(r"(?P<split>[^\[\]]+)\[untwinned\]")
+UNTWINNED = re.compile(r"(?P<split>.+)\[untwinned\]")
 
 
 @dataclass(frozen=True)
@@ -93,5 +93,5 @@ def untwinned(collection: Collection, split: str, train: Split) -> Collection:
     rows = np.array([row for row in range(len(whole.queries)) if row not in twinned], np.int64)
     if not len(rows):
         raise InputError(f"{collection.title}: every query of split '{split}' has a near-twin in '{TRAIN}'")
-    part = replace(whole.take(rows), part_of=split)
+    part = replace(whole.take(rows), part_of=whole.part_of or split)
     return replace(collection, splits={**collection.splits, f"{split}[untwinned]": part})

@@ -151,5 +151,17 @@ def test_a_part_is_loaded_by_its_name(tmp_path: Path) -> None:
     for name in (kept, dev):
         loaded = load(tmp_path, name).split(name)
         assert loaded.queries.ids == made.split(name).queries.ids
+    nested, last, first = with_dev(made, dev, 0.5, seed=1)
+    assert (last, first) == ("dev[.2,seed=0 of test][dev=.5,seed=1]", "dev[.5,seed=1 of dev[.2,seed=0 of test]]")
+    for name in (last, first):
+        part = load(tmp_path, name).split(name)
+        assert part.queries.ids == nested.split(name).queries.ids
+        assert part.part_of == "test"
     with pytest.raises(InputError, match="has no split"):
         load(tmp_path, "tset[dev=.2,seed=0]")
+
+
+def test_of_queries_held_out_of_train_a_share_chooses_though_there_is_a_dev_split() -> None:
+    made, _, held_out = cut(collection(train=split_of(40), dev=split_of(8)), "train", 10)
+    assert with_dev(made, held_out, 0.5)[1:] == (f"{held_out}[dev=.5,seed=0]", f"dev[.5,seed=0 of {held_out}]")
+    assert with_dev(made, held_out)[2] == "dev"
