@@ -134,7 +134,9 @@ def main() -> None:
     try:
         app()
     except InputError as error:
-        typer.echo(str(error), err=True)
+        from mteb_cascade.training.steps.ranks import rank
+
+        typer.echo(f"process {rank()}: {error}" if rank() else str(error), err=True)
         raise SystemExit(2) from None
     except OSError as error:
         if error.filename is None:

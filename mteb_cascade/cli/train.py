@@ -28,19 +28,28 @@ def train(
     ] = None,
 ) -> None:
     """Train a spec's model; the weights land beside the spec, in models/NAME/. A stopped run goes on where it was."""
-    from mteb_cascade.progress import bar
+    from mteb_cascade.progress import bar, silent
     from mteb_cascade.training.steps.ranks import is_main
     from mteb_cascade.training.train import train as train_model
 
     overrides = dict(map(changed, change or ()))
-    with bar(f"training {name}") as progress:
+    if (dry_run, bool(overfit), restart).count(True) > 1:
+        raise InputError("expected one of --dry-run, --overfit and --restart: the first two keep nothing")
+    said: list[str] = []
+    with bar(f"training {name}") as drawn:
+        progress = drawn if is_main() else silent
         if dry_run or overfit:
             from mteb_cascade.training.watching.trial import tried
 
             text = tried(name, seed=seed, overrides=overrides, overfit=overfit, progress=progress)
         else:
-            text = str(train_model(name, seed=seed, overrides=overrides, restart=restart, progress=progress))
+            trained = train_model(
+                name, seed=seed, overrides=overrides, restart=restart, progress=progress, say=said.append
+            )
+            text = str(trained)
     if is_main():
+        for line in said:
+            typer.echo(line, err=True)
         typer.echo(text)
 
 

@@ -88,7 +88,9 @@ def catalogue() -> None:
         except InputError as error:
             errors.append(error)
         weights = "there" if spec.weights.is_dir() else ("not trained" if spec.training else "")
-        rows.append([named(short_name, untrained), spec.kind, spec.name, weights])
+        # That a spec without a name of its own is local/NAME is said by its first column.
+        full_name = "" if spec.name == f"local/{short_name}" else spec.name
+        rows.append([named(short_name, untrained), spec.kind, full_name, weights])
     console = Console()
     if rows:
         console.print(table("", ["model", "kind", "name", "weights"], rows))

@@ -15,7 +15,7 @@ from mteb_cascade.corpora.load import load as load_collection
 from mteb_cascade.errors import InputError, suggestion
 from mteb_cascade.spec import Spec, SpecError
 from mteb_cascade.stages.load import load, problem
-from mteb_cascade.training.fit import checked as by_trainer
+from mteb_cascade.training.prepared import checked as by_trainer
 from mteb_cascade.training.train import checked as by_recipe
 from mteb_cascade.training.train import trainable
 from mteb_cascade.values.measures import Measure

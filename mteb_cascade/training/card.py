@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import re
@@ -20,7 +21,7 @@ from mteb_cascade.training.watching.evaluation import MEASURES, key, logged
 from mteb_cascade.training.watching.quantities import device_name, duration
 
 if TYPE_CHECKING:
-    from mteb_cascade.training.fit import Prepared
+    from mteb_cascade.training.prepared import Prepared
 
 TAGS = {
     "bi-encoder": ("sentence-similarity", ["sentence-similarity", "feature-extraction", "dense"]),
@@ -237,6 +238,10 @@ def evaluations(prepared: Prepared, trainer: Any) -> Iterator[str]:
     ]
     bare = [f"first_{name.partition('_depth')[0]}" for name in names]
     yield from table(heads, [("first stage alone", *figures(chosen, bare)), *rows])
+    primary = str(sweep.primary_metric)
+    before = found[0].get(primary)
+    if found[0]["step"] == 0 and before is not None and before > chosen.get(primary, math.inf):
+        yield from ["", "No checkpoint is as good on these queries as what training started from."]
     if "verdict" in chosen:
         yield from ["", f"Collapse at step {chosen['step']:,}: {escaped(chosen['verdict'])}."]
 

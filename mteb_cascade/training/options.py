@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from mteb_cascade.errors import suggestion
 from mteb_cascade.spec import Spec, SpecError
 from mteb_cascade.stages.load import problem
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,12 @@ class Scratch:
         positions: Tokens of the longest text.
     """
 
-    vocabulary: int = 8000
-    dim: int = 512
-    layers: int = 0
-    heads: int = 4
-    feed_forward: int = 1024
-    positions: int = 512
+    vocabulary: PositiveInt = 8000
+    dim: PositiveInt = 512
+    layers: NonNegativeInt = 0
+    heads: PositiveInt = 4
+    feed_forward: PositiveInt = 1024
+    positions: PositiveInt = 512
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,14 @@ class Mining:
     """
 
     first: list[str] = field(default_factory=lambda: ["our-bm25"])
-    depth: int = 100
-    skip: int = 0
+    depth: PositiveInt = 100
+    skip: NonNegativeInt = 0
     judge: str | None = None
-    margin: float | None = None
-    relative_margin: float | None = None
-    random: float = 0.0
+    margin: NonNegative | None = None
+    relative_margin: NonNegative | None = None
+    random: Annotated[float, Field(ge=0, le=1)] = 0.0
     sampling: Literal["top", "random"] = "random"
-    queries: int | None = None
+    queries: PositiveInt | None = None
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,10 @@ class Evaluation:
 
     first: str = "our-bm25"
     metric: str = "mrr@10"
-    depths: list[int] = field(default_factory=lambda: [10, 50, 100])
-    queries: int = 200
-    every: int | None = None
-    patience: int | None = None
+    depths: list[PositiveInt] = field(default_factory=lambda: [10, 50, 100])
+    queries: PositiveInt = 200
+    every: PositiveInt | None = None
+    patience: PositiveInt | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,7 @@ class Training:
             `[training.scratch]` describes.
         revision: Commit, branch or tag of a hub base.
         collection: PythonDocs, a BEIR folder, or a task of mteb with a train split.
+        subset: The hf_subset of a task that has several.
         data: Instead of `collection`, a file of triplets or scored lists (TSV, JSONL, Parquet).
         split: The split that is learned from.
         held_out: Queries of it that are taken out for choosing; 0 takes the collection's own dev split.
@@ -131,38 +137,39 @@ class Training:
     loss: str
     revision: str | None = None
     collection: str | None = None
+    subset: str | None = None
     data: str | None = None
     split: str = "train"
-    held_out: int = 0
+    held_out: NonNegativeInt = 0
     loss_options: dict[str, Any] = field(default_factory=dict)
-    temperature: float | None = None
-    matryoshka: list[int] = field(default_factory=list)
+    temperature: Positive | None = None
+    matryoshka: list[PositiveInt] = field(default_factory=list)
     separate: bool = False
     pooling: Literal["mean", "cls", "max"] = "mean"
-    positives: int = 1
-    negatives: int = 0
+    positives: PositiveInt = 1
+    negatives: NonNegativeInt = 0
     in_batch: bool = True
     teacher: str | None = None
     optimizer: str = "adamw_torch"
-    learning_rate: float = 2e-5
+    learning_rate: NonNegative = 2e-5
     schedule: str = "linear"
-    warmup: float = 0.1
-    weight_decay: float = 0.0
-    max_gradient: float = 1.0
-    epochs: float = 1
-    max_steps: int | None = None
-    batch_size: int = 64
-    micro_batch: int = 32
-    query_length: int | None = None
-    max_length: int | None = None
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    weight_decay: NonNegative = 0.0
+    max_gradient: NonNegative = 1.0
+    epochs: NonNegative = 1
+    max_steps: PositiveInt | None = None
+    batch_size: PositiveInt = 64
+    micro_batch: PositiveInt = 32
+    query_length: PositiveInt | None = None
+    max_length: PositiveInt | None = None
     precision: Literal["auto", "bf16", "float32"] = "auto"
     gradient_checkpointing: bool = False
-    attention: str | None = None
+    attention: Literal["flash_attention_2", "sdpa", "eager"] | None = None
     query_prompt: str | None = None
     document_prompt: str | None = None
-    query_regularizer: float = 5e-5
-    document_regularizer: float = 3e-5
-    seed: int = 0
+    query_regularizer: NonNegative = 5e-5
+    document_regularizer: NonNegative = 3e-5
+    seed: NonNegativeInt = 0
     report_to: list[str] = field(default_factory=list)
     scratch: Scratch = Scratch()
     mining: Mining | None = None
@@ -189,7 +196,7 @@ TABLES: dict[str, type] = {"scratch": Scratch, "mining": Mining, "evaluation": E
 
 def read(cls: Any, table: Mapping[str, Any], where: str, mistakes: list[str]) -> Any:
     """A table as one of these classes; what is wrong with it is added to the mistakes."""
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     values: dict[str, Any] = {}
     before = len(mistakes)
     for key, value in table.items():

@@ -39,6 +39,7 @@ def train(
     overrides: Mapping[str, Any] | None = None,
     restart: bool = False,
     progress: Progress = silent,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Train the model of a spec; a run that was killed goes on from its last checkpoint.
 
@@ -49,6 +50,7 @@ def train(
         overrides: Values instead of the table's; the key of a sub-table is written "mining.depth".
         restart: Throw away what a killed run has trained.
         progress: Told as the training goes.
+        say: Told how it ended, line by line.
 
     Returns:
         The model's folder: whole, or as it was before.
@@ -58,31 +60,52 @@ def train(
     """
     spec = trainable(name, seed=seed, overrides=overrides)
     folder = folder or spec.weights
-    beside, before = (folder.with_name(f".{folder.name}.{os.getpid()}.{what}") for what in ("new", "old"))
-    try:
-        if "recipe" in spec.training:
+    if "recipe" in spec.training:
+        beside, before = (folder.with_name(f".{folder.name}.{os.getpid()}.{what}") for what in ("new", "old"))
+        try:
             by_recipe(spec, beside, progress)
-        else:
-            from mteb_cascade.training.fit import checked as options_of
-            from mteb_cascade.training.fit import fit
-            from mteb_cascade.training.quiet import quiet
-
-            own = folder == spec.weights
-            records = RECORDS / spec.short_name if own else folder.with_name(f"{folder.name}.records")
-            kept = training_folder(folder)
-            with quiet():
-                fit(spec, options_of(spec), beside, kept, records, restart=restart, progress=progress)
-        # Of several processes the first alone has written a model.
-        if beside.exists():
-            if folder.exists():
-                folder.rename(before)
-            beside.rename(folder)
-            shutil.rmtree(training_folder(folder), ignore_errors=True)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.rmtree(before, ignore_errors=True)
+            put_in_place(beside, folder, before)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(before, ignore_errors=True)
+    else:
+        by_trainer(spec, folder, restart=restart, progress=progress, say=say)
     digests(model_files(folder))
     return folder
+
+
+def by_trainer(spec: Spec, folder: Path, *, restart: bool, progress: Progress, say: Callable[[str], None]) -> None:
+    """Train with sentence-transformers' trainer of the spec's kind."""
+    from mteb_cascade.training.fit import fit
+    from mteb_cascade.training.prepared import checked as options_of
+    from mteb_cascade.training.quiet import quiet
+    from mteb_cascade.training.steps.alone import alone
+    from mteb_cascade.training.steps.ranks import is_main, wait_for_everyone
+
+    own = folder == spec.weights
+    records = RECORDS / spec.short_name if own else folder.with_name(f"{folder.name}.records")
+    kept, options = training_folder(folder), options_of(spec)
+    # In the training folder, so that what a killed run left of them goes with it.
+    beside, before = kept / "finished", kept / "before"
+    with quiet(), alone(kept, specs.shown(spec.path)):
+        try:
+            fit(spec, options, beside, kept, records, restart=restart, progress=progress, say=say)
+            if is_main():
+                shutil.rmtree(before, ignore_errors=True)
+                put_in_place(beside, folder, before)
+                shutil.rmtree(kept, ignore_errors=True)
+            # The others find the model where it belongs.
+            wait_for_everyone()
+        finally:
+            if is_main():
+                shutil.rmtree(beside, ignore_errors=True)
+
+
+def put_in_place(beside: Path, folder: Path, before: Path) -> None:
+    """Let a finished model take the place of one that may be there."""
+    if folder.exists():
+        folder.rename(before)
+    beside.rename(folder)
 
 
 def trainable(name: str, *, seed: int | None = None, overrides: Mapping[str, Any] | None = None) -> Spec:

@@ -15,7 +15,8 @@ from tiny_training import prepared, write_specs
 from mteb_cascade.spec import Spec
 from mteb_cascade.training import card
 from mteb_cascade.training.data.leaks import Leak
-from mteb_cascade.training.fit import Prepared, trainer_of
+from mteb_cascade.training.fit import trainer_of
+from mteb_cascade.training.prepared import Prepared
 from mteb_cascade.training.train import train
 from mteb_cascade.training.watching.evaluation import LOG, add_line
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_cascade import spec as specs
-from mteb_cascade.training.fit import Prepared, checked, prepare
+from mteb_cascade.training.prepared import Prepared, checked, prepare
 
 WORDS = [f"w{number}" for number in range(40)]
 

@@ -21,14 +21,17 @@ from mteb_cascade.training.options import Training
 def from_collection(options: Training) -> Source:
     """Queries of the split with their relevant documents, and what is held out.
 
+    The same queries are held out whatever the seed: a teacher, a judge or a first stage trained with another one has
+    not seen them either.
+
     Raises:
         InputError: There is no such collection or split, or it has too few queries for so many held out.
     """
-    collection = load(str(options.collection), options.split, allow_empty=True)
+    collection = load(str(options.collection), options.split, subset=options.subset, allow_empty=True)
     others, notes = other_splits(collection, options.split)
     dev, kept = DEV, options.split
     if options.held_out:
-        collection, kept, dev = cut(collection, options.split, options.held_out, options.seed)
+        collection, kept, dev = cut(collection, options.split, options.held_out)
         others[dev] = collection.split(dev)
     if collection.name == "PythonDocs":
         lists = of_pythondocs(collection, kept, others)

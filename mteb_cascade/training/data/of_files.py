@@ -43,9 +43,10 @@ def from_file(path: Path, options: Training) -> Source:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; [training] data is a path from the working folder")
     lists, held_out = READERS[ending](path), None
-    name = f"dev[{options.held_out},seed={options.seed}]"
+    name = f"dev[{options.held_out},seed=0]"
     if options.held_out:
-        lists, held_out = taken_out(lists, options.held_out, options.seed, path)
+        # The same ones whatever the seed, as of a collection.
+        lists, held_out = taken_out(lists, options.held_out, 0, path)
     notes = [f"{path.name}: names no test queries: repeats of those are not found"]
     others = {} if held_out is None else {name: held_out}
     return Source(lists, lists.corpus, held_out, name, others, path.name, notes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from mteb_cascade.training.data.leaks import Leak, guarded
 from mteb_cascade.training.data.listed import only
 from mteb_cascade.training.data.of_collections import from_collection
 from mteb_cascade.training.data.of_files import from_file
+from mteb_cascade.training.feeds import best_as_answer
 from mteb_cascade.training.lists import Lists
 from mteb_cascade.training.options import Training
 
@@ -109,6 +110,13 @@ def usable(lists: Lists, name: str) -> tuple[Lists, list[str]]:
         notes.append(f"{dropped:,} documents without text are left out of their lists")
         lists = only(lists, real)
     return lists if kept.all() else lists.rows(np.flatnonzero(kept)), notes
+
+
+def without_scores(data: TrainingData) -> TrainingData:
+    """The same with 1 for what answers and 0 for the rest in place of a teacher's scores, for losses of grades."""
+    lists = best_as_answer(data.lists)
+    lists = replace(lists, labels=lists.relevant.astype(np.float32), scored=False)
+    return replace(data, lists=lists, digest=digest_of_all(lists, data.corpus, data.held_out))
 
 
 def readable(split: Split | None) -> Split | None:

@@ -14,6 +14,8 @@ from sentence_transformers.sparse_encoder import losses as sparse
 from sentence_transformers.util import SimilarityFunction, pairwise_dot_score
 from torch import Tensor, nn
 
+from mteb_cascade.training.losses.flops import Flops
+from mteb_cascade.training.losses.in_one_piece import Contrastive
 from mteb_cascade.training.losses.own_documents import OwnDocuments
 from mteb_cascade.training.options import Training
 from mteb_cascade.training.steps.ranks import world_size
@@ -37,7 +39,9 @@ def contrastive(network: Any, training: Training, **options: Any) -> nn.Module:
     }
     if has_static_embedding_input(network):
         return dense.MultipleNegativesRankingLoss(network, **given)
-    return dense.CachedMultipleNegativesRankingLoss(network, mini_batch_size=training.micro_batch, **given)
+    # MatryoshkaLoss computes on the cached embeddings, so there must be a cache.
+    loss = dense.CachedMultipleNegativesRankingLoss if training.matryoshka else Contrastive
+    return loss(network, mini_batch_size=training.micro_batch, **given)
 
 
 def contrastive_pairs(network: Any, training: Training, *, margin: float = 0.5, distance: str = "cosine") -> nn.Module:
@@ -134,6 +138,8 @@ def splade(network: Any, training: Training, loss: nn.Module) -> nn.Module:
         loss,
         document_regularizer_weight=training.document_regularizer,
         query_regularizer_weight=training.query_regularizer,
+        document_regularizer=Flops(network),
+        query_regularizer=Flops(network),
         mini_batch_size=training.micro_batch,
     )
 

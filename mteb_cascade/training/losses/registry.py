@@ -171,6 +171,10 @@ def check(kind: str, training: Training) -> list[str]:
         )
     elif own_only and training.loss_options:
         mistakes.append("[training] loss_options: those of loss 'contrastive' are of in_batch = true only")
+    if word == "contrastive" and training.negatives < 1 and training.batch_size < 2:
+        mistakes.append(
+            "[training] batch_size: loss 'contrastive' without negatives needs at least 2 to compare, got 1"
+        )
     if (loss.needs.negatives or own_only) and training.negatives < 1:
         mistakes.append(f"[training] negatives: loss '{word}' needs at least 1 to a query, got {training.negatives}")
     return mistakes

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from mteb_cascade import spec as specs
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.spec import SpecError, shown
 from mteb_cascade.training.data.training_data import load_training
 from mteb_cascade.training.mining.mined import Mined, mined
 from mteb_cascade.training.mining.text import write
 from mteb_cascade.training.options import Training
+from mteb_cascade.training.train import trainable
 
 OUTPUT = Path("results/mining")
 
@@ -33,15 +32,11 @@ def mine(
     Raises:
         InputError: No such spec, no `[training]` table that mines, or a mistake in it.
     """
-    spec = specs.required(name)
-    if not spec.training:
-        raise SpecError(spec.path, ["has no [training] table, so there are no training queries to mine for"])
+    spec = trainable(name, seed=seed)
     if "recipe" in spec.training:
         recipe = spec.training["recipe"]
         raise SpecError(spec.path, [f"[training] recipe {recipe!r} takes no mined negatives: nothing to mine"])
     options = Training.of(spec)
-    if seed is not None:
-        options = replace(options, seed=seed)
     what = shown(spec.path)
     made = mined(load_training(options, what), options, what, progress)
     return made, write(made.report, output, spec.short_name)

@@ -42,18 +42,20 @@ def build(kind: str, options: Training, corpus: Corpus, folder: Path, what: str)
         InputError: There is no such base, its weights are pickled, or no model of this kind can be made of it.
     """
     import torch
+    from safetensors import SafetensorError
 
     torch.manual_seed(options.seed)
     if options.base == SCRATCH and options.scratch.layers == 0:
-        return static_encoder(kind, options, corpus, what)
-    base = scratch_base(options, corpus, folder, what) if options.base == SCRATCH else base_folder(options, what)
-    expect_safetensors(base, what)
-    try:
-        network = of_base(kind, base, options, what)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{what}: no {kind} can be made of {shown(base)}: {in_one_line(error)}") from error
+        network = static_encoder(kind, options, corpus, what)
+        network = separated(list(network), network) if options.separate else network
+    else:
+        base = scratch_base(options, corpus, folder, what) if options.base == SCRATCH else base_folder(options, what)
+        try:
+            network = of_base(kind, base, options, what)
+        except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{what}: no {kind} can be made of {shown(base)}: {in_one_line(error)}") from error
     if kind != "cross-encoder":
         network.prompts |= prompts_of(options)
     prepare_tokenizer(network, options.max_length, what)
@@ -64,13 +66,27 @@ def base_folder(options: Training, what: str) -> Path:
     """The folder of the base: a spec's weights, a folder, or what the hub has, fetched where it is not here.
 
     Raises:
-        InputError: There is none.
+        InputError: There is none, or it holds no model, or pickled weights.
     """
     name = str(Path(options.base).absolute()) if Path(options.base).is_dir() else options.base
     spec = None if is_path(name) else specs.find(name)
     if spec is not None:
         name = str(spec.weights)
-    return whole_folder(name, options.revision, spec, what)
+    where = f"{what}: [training] base"
+    folder = whole_folder(name, options.revision, spec, where)
+    expect_a_model(folder, where)
+    return folder
+
+
+def expect_a_model(base: Path, where: str) -> None:
+    """Refuse a folder that holds no checkpoint, or one whose weights are pickled.
+
+    Raises:
+        InputError: It does; the message begins with `where`.
+    """
+    if not any((base / name).is_file() for name in ("config.json", "modules.json")):
+        raise InputError(f"{where}: {shown(base)} holds no model: expected a config.json or modules.json")
+    expect_safetensors(base, where)
 
 
 def of_base(kind: str, base: Path, options: Training, what: str) -> Any:
@@ -81,7 +97,7 @@ def of_base(kind: str, base: Path, options: Training, what: str) -> Any:
     if kind == "cross-encoder" and is_t5(base):
         return encoder_ranker(
             base,
-            pooling="cls" if options.pooling == "cls" else "mean",
+            pooling=options.pooling,
             max_length=options.max_length,
             seed=options.seed,
         )
@@ -110,8 +126,6 @@ def of_base(kind: str, base: Path, options: Training, what: str) -> Any:
 
 def pooled(network: Any, base: Path, options: Training) -> Any:
     """A bi-encoder with the pooling, and the separate encoders, that the options ask for."""
-    from copy import deepcopy
-
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Router
     from sentence_transformers.sentence_transformer.modules import Pooling
@@ -120,11 +134,21 @@ def pooled(network: Any, base: Path, options: Training) -> Any:
     if kind_of(base) is None or not (base / "modules.json").is_file():
         modules[1] = Pooling(modules[0].get_embedding_dimension(), pooling_mode=options.pooling)
     if options.separate and not isinstance(modules[0], Router):
-        # Both start from the same weights; nothing is shared from then on.
-        modules = [Router.for_query_document(deepcopy(modules), modules)]
+        return separated(modules, network)
     if modules == list(network):
         return network
     return SentenceTransformer(modules=modules, prompts=network.prompts, similarity_fn_name="cosine")
+
+
+def separated(modules: list[Any], network: Any) -> Any:
+    """A bi-encoder with these modules twice, which start from the same weights and share nothing from then on."""
+    from copy import deepcopy
+
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+
+    router = Router.for_query_document(deepcopy(modules), modules)
+    return SentenceTransformer(modules=[router], prompts=network.prompts, similarity_fn_name=network.similarity_fn_name)
 
 
 def attention(options: Training) -> dict[str, str]:

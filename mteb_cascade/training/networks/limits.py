@@ -20,7 +20,8 @@ def prepare_tokenizer(network: Any, max_length: int | None, what: str) -> None:
         what: What messages name.
 
     Raises:
-        InputError: A tokenizer has nothing to pad with, or the model has fewer positions than `max_length`.
+        InputError: A tokenizer knows no word or has nothing to pad with, the model has fewer positions than
+            `max_length`, or that leaves no room for a text.
     """
     from sentence_transformers import CrossEncoder, SentenceTransformer
     from sentence_transformers.base.modules import Transformer
@@ -29,11 +30,22 @@ def prepare_tokenizer(network: Any, max_length: int | None, what: str) -> None:
         if not isinstance(module, Transformer):
             continue
         tokenizer: Any = module.tokenizer
+        if len(tokenizer) <= len(tokenizer.all_special_ids):
+            raise InputError(
+                f"{what}: [training] base: its tokenizer knows no word: its tokenizer.json is missing or empty; "
+                "fetch or save the base again, with its tokenizer"
+            )
         limit = positions(module.model)
         if max_length is not None and limit is not None and max_length > limit:
             raise InputError(
                 f"{what}: [training] max_length {max_length:,} is more than the {limit:,} tokens that its base takes; "
                 "set it lower, or take a base for long texts"
+            )
+        marks = tokenizer.num_special_tokens_to_add(pair=isinstance(network, CrossEncoder))
+        if max_length is not None and max_length <= marks:
+            raise InputError(
+                f"{what}: [training] max_length {max_length} leaves no room for text beside the {marks} tokens that "
+                "the tokenizer adds; set it higher"
             )
         # Without a limit of its own a tokenizer passes on more than the model has positions for.
         most = min(tokenizer.model_max_length, limit or tokenizer.model_max_length)

@@ -15,6 +15,7 @@ from torch.utils.data import BatchSampler
 from mteb_cascade.errors import InputError
 from mteb_cascade.training.feeds import Form, best_as_answer
 from mteb_cascade.training.lists import Lists
+from mteb_cascade.training.mining.answers import classes, text_hashes
 from mteb_cascade.training.steps.ranks import is_main, world_size
 from mteb_cascade.values.run import PAD
 
@@ -44,14 +45,14 @@ def batch_sampler(lists: Lists, form: Form, *, in_batch: bool = True, what: str 
 def keys_of(lists: Lists, dataset: Dataset) -> tuple[Keys, Keys]:
     """What each row of a dataset of "tuples" must not meet in a batch, and what it brings.
 
-    A document counts as the group of those that say the same. A query counts as well, by its text: it meets no copy of
-    itself.
+    A document counts as its group; where there are none, as all that have its text. A query counts as well, by its
+    text: it meets no copy of itself.
 
     Returns:
         answers, shown: int64 [R, *], -1 at pads.
     """
     lists = best_as_answer(lists)
-    groups = np.arange(len(lists.corpus)) if lists.groups is None else lists.groups.astype(np.int64)
+    groups = (classes(text_hashes(lists.corpus)) if lists.groups is None else lists.groups).astype(np.int64)
     table = dataset.data
     query = table["query"].to_numpy()
     documents = table["documents"].combine_chunks().flatten().to_numpy().reshape(len(query), -1)

@@ -26,7 +26,7 @@ from mteb_cascade.spec import shown
 from mteb_cascade.training.steps import ranks
 
 if TYPE_CHECKING:
-    from mteb_cascade.training.fit import Prepared
+    from mteb_cascade.training.prepared import Prepared
 
 MARK = "whole.json"
 STATE = "state.json"

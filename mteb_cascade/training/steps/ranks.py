@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mteb_cascade.errors import InputError, in_one_line
+
 if TYPE_CHECKING:
     import torch
 
@@ -35,14 +37,24 @@ def main_first() -> Iterator[None]:
     if world_size() == 1:
         yield
         return
-    with joined().main_process_first():
-        yield
+    if not is_main():
+        wait_for_everyone()
+    yield
+    if is_main():
+        wait_for_everyone()
 
 
 def wait_for_everyone() -> None:
-    """Go on when all ranks are here."""
+    """Go on when all ranks are here.
+
+    Raises:
+        InputError: One has ended, which has said why.
+    """
     if world_size() > 1:
-        joined().wait_for_everyone()
+        try:
+            joined().wait_for_everyone()
+        except RuntimeError as error:
+            raise InputError(f"another process of this training has ended: {in_one_line(error)}") from None
 
 
 def joined() -> Any:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mteb_cascade.errors import InputError
+from mteb_cascade.progress import Progress, silent
 from mteb_cascade.training.watching.quantities import device_name, duration, size
 from mteb_cascade.training.watching.truncation import Truncation, truncation
 from mteb_cascade.training.watching.untouched import quiet_trainer
 
 if TYPE_CHECKING:
-    from mteb_cascade.training.fit import Prepared
+    from mteb_cascade.training.prepared import Prepared
 
 WARM = 2
 """First steps that are not timed: memory is laid out and kernels are chosen."""
@@ -85,12 +86,13 @@ class DryRun:
         return "\n".join(f"{name:<12} {text}" for name, text in lines)
 
 
-def dry_run(prepared: Prepared, steps: int = 10) -> DryRun:
+def dry_run(prepared: Prepared, steps: int = 10, progress: Progress = silent) -> DryRun:
     """Take a few real steps, measure them, and put the weights back.
 
     Args:
         prepared: What `train` would train.
         steps: How many; the first two are not timed.
+        progress: Told after each step.
 
     Raises:
         InputError: Fewer than `WARM` + 1 steps are asked for, the loss is NaN, or memory does not suffice.
@@ -104,7 +106,7 @@ def dry_run(prepared: Prepared, steps: int = 10) -> DryRun:
     on_accelerator = network.device.type != "cpu"
     if on_accelerator:
         torch.accelerator.memory.reset_peak_memory_stats()
-    with quiet_trainer(prepared, max_steps=steps) as trainer:
+    with quiet_trainer(prepared, progress, max_steps=steps) as trainer:
         trainer.add_callback(clock)
         trainer.train()
         losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]

@@ -112,15 +112,10 @@ class DepthSweep(BaseEvaluator):
         Raises:
             InputError: A depth or the metric is wrong; the first stage cannot be loaded, or finds nothing.
         """
+        if wrong := mistakes(asked):
+            raise InputError("\n".join(f"{what}: {mistake}" for mistake in wrong))
         where = f"{what}: [training.evaluation]"
-        if not asked.depths or min(asked.depths) < 1:
-            raise InputError(f"{where} depths: expected one or more depths of at least 1, got {asked.depths}")
-        if asked.queries < 1:
-            raise InputError(f"{where} queries: expected at least 1, got {asked.queries}")
-        try:
-            measures = [Measure.parse(name) for name in (*MEASURES, asked.metric)]
-        except InputError as error:
-            raise InputError(f"{where} metric: {error}") from None
+        measures = [Measure.parse(name) for name in (*MEASURES, asked.metric)]
         judged = data.held_out.judged() if data.held_out is not None else None
         if judged is None or not len(judged.queries):
             return None
@@ -209,6 +204,20 @@ class DepthSweep(BaseEvaluator):
             line |= {"verdict": self.reading.verdict} if self.reading else {}
             add_line(Path(output_path) / LOG, line)
         return figures
+
+
+def mistakes(asked: Evaluation) -> list[str]:
+    """A line on each wrong value of a `[training.evaluation]` table, as far as can be told without data."""
+    where, found = "[training.evaluation]", []
+    if not asked.depths or min(asked.depths) < 1:
+        found.append(f"{where} depths: expected one or more depths of at least 1, got {asked.depths}")
+    if asked.queries < 1:
+        found.append(f"{where} queries: expected at least 1, got {asked.queries}")
+    try:
+        Measure.parse(asked.metric)
+    except InputError as error:
+        found.append(f"{where} metric: {error}")
+    return found
 
 
 def key(measure: str, depth: int) -> str:

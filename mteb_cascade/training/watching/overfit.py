@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Queries
 from mteb_cascade.errors import InputError
+from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.load import stage_class
 from mteb_cascade.training.feeds import best_as_answer
 from mteb_cascade.training.steps.batches import Batches
@@ -22,7 +23,7 @@ from mteb_cascade.training.watching.untouched import quiet_trainer
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
-    from mteb_cascade.training.fit import Prepared
+    from mteb_cascade.training.prepared import Prepared
 
 STEPS = 100
 """Steps for each batch, unless it is known by heart before."""
@@ -154,7 +155,7 @@ class Shown:
         return float((best > rival)[self.ranked].mean()) if self.ranked.any() else math.nan
 
 
-def overfit(prepared: Prepared, batches: int = 1, steps: int | None = None) -> Overfit:
+def overfit(prepared: Prepared, batches: int = 1, steps: int | None = None, progress: Progress = silent) -> Overfit:
     """Train on a few batches again and again, at the spec's learning rate without warm-up, and see what stays.
 
     The network is afterwards as it was before.
@@ -163,6 +164,7 @@ def overfit(prepared: Prepared, batches: int = 1, steps: int | None = None) -> O
         prepared: What `train` would train.
         batches: How many.
         steps: Optimiser steps; by default `STEPS` for each batch, fewer where nothing is left to learn.
+        progress: Told after each step.
 
     Raises:
         InputError: `batches` is none, the loss is NaN, or memory does not suffice.
@@ -171,7 +173,7 @@ def overfit(prepared: Prepared, batches: int = 1, steps: int | None = None) -> O
         raise InputError(f"overfit: expected at least 1 batch, got {batches}")
     most = steps or STEPS * batches
     changes = {"max_steps": most, "lr_scheduler_type": "constant", "warmup_steps": 0, "weight_decay": 0.0}
-    with quiet_trainer(prepared, **changes) as trainer:
+    with quiet_trainer(prepared, progress, **changes) as trainer:
         sampler = trainer.args.batch_sampler
         trainer.args.batch_sampler = lambda *given, **options: Again(sampler(*given, **options), batches)
         trainer.get_train_dataloader()

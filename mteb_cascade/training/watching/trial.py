@@ -9,7 +9,7 @@ from typing import Any
 
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.spec import SpecError
-from mteb_cascade.training.fit import checked, prepare
+from mteb_cascade.training.prepared import checked, prepare
 from mteb_cascade.training.quiet import quiet
 from mteb_cascade.training.train import RECIPES, trainable
 from mteb_cascade.training.watching.dry_run import dry_run
@@ -44,4 +44,8 @@ def tried(
     options = checked(spec)
     with TemporaryDirectory() as folder, quiet():
         prepared = prepare(spec, options, Path(folder), progress)
-        return str(dry_run(prepared) if overfit is None else learn_by_heart(prepared, overfit))
+        return str(
+            dry_run(prepared, progress=progress)
+            if overfit is None
+            else learn_by_heart(prepared, overfit, progress=progress)
+        )

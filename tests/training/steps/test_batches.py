@@ -111,3 +111,17 @@ def test_keys_of_lists_are_groups_of_documents_and_texts_of_queries():
     assert batch_sampler(lists, "tuples", in_batch=False)(dataset, 2).answers is None
     assert batch_sampler(lists, "triplets")(dataset, 2).answers is None
     assert batch_sampler(lists, "tuples")(dataset, 2).answers is not None
+
+
+def test_copies_of_an_answer_are_no_negatives_either():
+    from dataclasses import replace
+
+    from mteb_cascade.corpora.corpus import Corpus
+
+    lists = some_lists(queries=2, documents=4, negatives=1)
+    corpus = Corpus.of(["a", "b", "a again", "c"], ["red fox", "whale", "red fox", "tree"])
+    lists = replace(lists, corpus=corpus, docs=np.array([[0, 1], [3, 2]], np.int32))
+    answers, shown = keys_of(lists, feed(lists, "tuples", negatives=1))
+    # The second query brings a copy of what answers the first.
+    assert {*answers[0].tolist()} & {*shown[1].tolist()}
+    assert not {*answers[1].tolist()} & {*shown[0].tolist()}

@@ -15,8 +15,9 @@ from tiny_training import prepared
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.errors import InputError
-from mteb_cascade.training.fit import Prepared, trainer_of
+from mteb_cascade.training.fit import trainer_of
 from mteb_cascade.training.lists import Lists
+from mteb_cascade.training.prepared import Prepared
 from mteb_cascade.training.steps.batches import Batches
 from mteb_cascade.training.watching.collapse import Spread
 from mteb_cascade.training.watching.dry_run import dry_run
