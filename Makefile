@@ -13,7 +13,7 @@ test: $(INSTALLED)  ## Lint, types, doctests, tests.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --doctest-modules mteb_cascade tests
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --doctest-modules mteb_cascade tests
 
 demo: $(INSTALLED)  ## The main job on real text, under 5 minutes.
 	$(BIN)/mteb-cascade demo
@@ -23,10 +23,12 @@ trials: $(INSTALLED)  ## Long checks against published figures and at full size.
 	$(BIN)/python benchmarks/hybrid.py
 	$(BIN)/python benchmarks/curves.py
 	$(BIN)/python benchmarks/trials.py
+	MTEB_CASCADE_TRIALS=1 $(BIN)/pytest tests/mteb_plugin/test_mteb_command.py
 
 bench: $(INSTALLED)  ## What the machine at hand takes.
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/sweep_speed.py
+	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/curves.py
 
 clean:  ## Everything that git ignores except trained models.

@@ -21,6 +21,13 @@ settings.load_profile("ours")
 WORDS = "red fox blue whale green tree old stone the of"
 WIDTH = 16
 
+LONG = ("test_readme", "test_mteb_command", "test_every_kind", "test_autoload", "test_training", "test_faults")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest begin, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from every_kind import RERANKERS
 from every_kind import SPECS as SPECS_OF_KINDS
+from warm import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -133,6 +134,18 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
 
 
 @pytest.fixture(scope="session")
+def warmed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Interpreter]:
+    """As `running`, but forked from an interpreter that has imported sentence-transformers, though not mteb or us.
+
+    What is asked when an interpreter starts, such as MTEB_CASCADE_AUTOLOAD, is for `running`.
+    """
+    cache = tmp_path_factory.mktemp("cache")
+    warm = Warm(env=environment_of(cache))
+    yield interpreter(Path(sys.executable), cache, warm)
+    warm.close()
+
+
+@pytest.fixture(scope="session")
 def wheel_only(tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
     """Call the interpreter of a fresh environment that holds our wheel and sees the libraries of the running one.
 
@@ -155,23 +168,31 @@ def wheel_only(tmp_path_factory: pytest.TempPathFactory) -> Interpreter:
     return interpreter(python, folder / "cache")
 
 
-def interpreter(python: Path, cache: Path) -> Interpreter:
+def environment_of(cache: Path) -> dict[str, str]:
+    """What a command finds in its environment."""
+    ours = {
+        "HF_HUB_OFFLINE": "1",
+        "MTEB_CASCADE_CACHE": str(cache),
+        "MTEB_CACHE": str(cache),
+        "COLUMNS": "200",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": "1",  # threads of two processes on few cores wait for each other, busily
+    }
+    return {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MTEB_CASCADE_MODELS")
+    } | ours
+
+
+def interpreter(python: Path, cache: Path, warm: Warm | None = None) -> Interpreter:
     """A function that runs this interpreter, or a command installed beside it, outside the repository."""
 
     def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-        command = (
-            [python, *arguments] if arguments[0].startswith("-") else [python.with_name(arguments[0]), *arguments[1:]]
-        )
-        ours = {
-            "HF_HUB_OFFLINE": "1",
-            "MTEB_CASCADE_CACHE": str(cache),
-            "MTEB_CACHE": str(cache),
-            "COLUMNS": "200",
-            "PYTHONHASHSEED": "0",
-            "OMP_NUM_THREADS": "1",  # threads of two processes on few cores wait for each other, busily
-        }
-        kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MTEB_CASCADE_MODELS")}
-        return subprocess.run(command, cwd=cwd, env={**kept, **ours, **environment}, capture_output=True, text=True)
+        command = [*arguments] if arguments[0].startswith("-") else [python.with_name(arguments[0]), *arguments[1:]]
+        env = environment_of(cache) | environment
+        if warm is not None:
+            return warm(*command, cwd=cwd, env=env)
+        command = [python, *command] if arguments[0].startswith("-") else command
+        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
     return run
 

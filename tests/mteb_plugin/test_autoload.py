@@ -44,15 +44,15 @@ print(json.dumps({
 
 
 @pytest.fixture(scope="module")
-def facts(visited, running):
+def facts(visited, running, warmed):
     """What mteb says with and without us, in a folder with two broken specs."""
 
-    def told(**environment: str):
-        done = running("-c", FACTS, cwd=visited, **environment)
+    def told(interpreter, **environment: str):
+        done = interpreter("-c", FACTS, cwd=visited, **environment)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1]), done.stderr
 
-    return told(), told(MTEB_CASCADE_AUTOLOAD="0")
+    return told(warmed), told(running, MTEB_CASCADE_AUTOLOAD="0")
 
 
 def test_start_imports_the_hook_and_nothing_else_of_ours(running, tmp_path):
@@ -121,7 +121,7 @@ def test_a_broken_spec_that_is_asked_for_is_one_line_and_exit_code_2(visited, ru
     assert done.stdout == ""
 
 
-def test_a_failure_of_ours_is_a_warning_and_mteb_goes_on(running, tmp_path):
+def test_a_failure_of_ours_is_a_warning_and_mteb_goes_on(warmed, tmp_path):
     code = """
 import sys, types, warnings
 sys.modules["mteb_cascade.mteb_plugin.registry"] = types.SimpleNamespace(add_to=lambda module: 1 / 0)
@@ -130,16 +130,16 @@ with warnings.catch_warnings(record=True) as caught:
     import mteb
 print(mteb.get_model_meta("mteb/baseline-bm25s").name, sum("ZeroDivisionError" in str(w.message) for w in caught))
 """
-    done = running("-c", code, cwd=tmp_path)
+    done = warmed("-c", code, cwd=tmp_path)
     assert done.stdout.split() == ["mteb/baseline-bm25s", "2"], done.stderr
 
 
 @pytest.mark.parametrize("first", ["mteb_plugin.tasks", "mteb_plugin.loader"])
-def test_whatever_is_imported_first_all_is_registered(running, visited, first):
+def test_whatever_is_imported_first_all_is_registered(warmed, visited, first):
     code = (
         f"import mteb_cascade.{first}, mteb, sys; "
         "print(mteb.get_model('our-bm25').kind, 'PythonDocsRetrieval' in sys.modules['mteb.get_tasks']._TASKS_REGISTRY)"
     )
-    done = running("-c", code, cwd=visited)
+    done = warmed("-c", code, cwd=visited)
     assert done.stdout.split() == ["bm25", "True"], done.stderr
     assert "could not add" not in done.stderr

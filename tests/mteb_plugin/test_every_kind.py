@@ -114,14 +114,14 @@ def written_runs(models: Path, collection: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory, running: Any, write_kinds: Any) -> Ran:
+def ran(tmp_path_factory: pytest.TempPathFactory, warmed: Any, write_kinds: Any) -> Ran:
     """The folder in which plain `mteb run` ran every model on the collection, and some on its cascade task."""
     house = tmp_path_factory.mktemp("every-kind")
     names = [name for name in SPECS if name != "lucene" or importlib.util.find_spec("pyserini")]
     write_kinds(house / "models", [*RERANKERS, *names])
     written_runs(house / "models", written_collection(house / "datasets" / TASK))
     ours = [f"our-{name}" for name in names]
-    done = running("-c", RUN, *ours, cwd=house, MTEB_CASCADE_DATASETS="datasets")
+    done = warmed("-c", RUN, *ours, cwd=house, MTEB_CASCADE_DATASETS="datasets")
     assert done.returncode == 0, done.stderr
     return Ran(house, json.loads(done.stdout.splitlines()[-1]))
 

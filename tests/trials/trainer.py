@@ -25,7 +25,8 @@ from sentence_transformers.sentence_transformer import losses
 from mteb_cascade.training.losses.list_loss import ListLoss
 from mteb_cascade.training.steps import checkpoints, ranks
 
-BI_ENCODER, CROSS_ENCODER, FOLDER = map(Path, sys.argv[1:])
+# Where pytest collects this file for doctests there are no arguments.
+BI_ENCODER, CROSS_ENCODER, FOLDER = map(Path, sys.argv[1:] if __name__ == "__main__" else [""] * 3)
 MODELS = {"bi-encoder": BI_ENCODER, "cross-encoder": CROSS_ENCODER}
 
 
