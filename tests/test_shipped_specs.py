@@ -16,7 +16,7 @@ from mteb_cascade import spec as specs
 from mteb_cascade.spec import Spec
 from mteb_cascade.stages.load import build
 from mteb_cascade.stages.model_meta import model_meta_of
-from mteb_cascade.training import fit, train
+from mteb_cascade.training import prepared, train
 
 ROOT = Path(__file__).parents[1]
 PATHS = {path.stem: path for path in sorted((ROOT / "models").glob("*.toml"))}
@@ -58,7 +58,7 @@ def test_it_can_be_built_and_trained(name: str) -> None:
     assert referred(spec) <= set(PATHS)
     assert model_meta_of(build(spec, fetch=False)).name == spec.name == f"local/{name}"
     if spec.training:
-        (train.checked if "recipe" in spec.training else fit.checked)(spec)
+        (train.checked if "recipe" in spec.training else prepared.checked)(spec)
 
 
 @pytest.mark.parametrize("name", [name for name in PATHS if name.startswith("msmarco-")])
