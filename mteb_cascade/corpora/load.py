@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mteb_cascade.corpora import twins
 from mteb_cascade.corpora.collection import Collection, Split, main_of
-from mteb_cascade.corpora.dev_split import cut, parsed
+from mteb_cascade.corpora.dev_split import TRAIN, cut, parsed
 from mteb_cascade.errors import InputError, suggestion
 
 
@@ -96,11 +96,11 @@ def with_part(collection: Collection, split: str, name: str) -> Collection:
 
 def train_split(collection: Collection, name: str) -> Split:
     """The training queries of a collection, fetched where it is a task of mteb, which brings one split at a time."""
-    if collection.task_metadata is None or twins.TRAIN in collection.splits:
-        return collection.split(twins.TRAIN)
+    if collection.task_metadata is None or TRAIN in collection.splits:
+        return collection.split(TRAIN)
     from mteb_cascade.corpora import mteb_task
 
-    return mteb_task.load_split(name, twins.TRAIN, subset=collection.subset)
+    return mteb_task.load_split(name, TRAIN, subset=collection.subset)
 
 
 def folder(path: Path, relevance_level: int | None, allow_empty: bool) -> Collection:

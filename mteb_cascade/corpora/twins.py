@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mteb_cascade.corpora.collection import Collection, Split
+from mteb_cascade.corpora.dev_split import TRAIN
 from mteb_cascade.corpora.near_duplicates import near_duplicates, word_set
 from mteb_cascade.errors import InputError
-
-TRAIN = "train"
 
 SAME_ANSWER = 0.7
 """Jaccard similarity of their sets of words from which on two queries that share a relevant document are twins.

@@ -46,34 +46,19 @@ LEAKS = 5
 
 PACKAGES = ("mteb-cascade", "sentence-transformers", "transformers", "torch", "accelerate", "datasets", "tokenizers")
 
-LOADING = {
-    "bi-encoder": """\
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("{folder}")
+ENCODING = """\
 queries = model.encode_query(["what do whales eat"])
 documents = model.encode_document(["Baleen whales filter krill from the sea.", "A fox is a small wild dog."])
-print(model.similarity(queries, documents))""",
-    "cross-encoder": """\
-from sentence_transformers import CrossEncoder
+print(model.similarity(queries, documents))"""
 
-model = CrossEncoder("{folder}")
+RANKING = """\
 documents = ["Baleen whales filter krill from the sea.", "A fox is a small wild dog."]
-print(model.rank("what do whales eat", documents))""",
-    "sparse": """\
-from sentence_transformers import SparseEncoder
+print(model.rank("what do whales eat", documents))"""
 
-model = SparseEncoder("{folder}")
-queries = model.encode_query(["what do whales eat"])
-documents = model.encode_document(["Baleen whales filter krill from the sea.", "A fox is a small wild dog."])
-print(model.similarity(queries, documents))""",
-    "late-interaction": """\
-from sentence_transformers import MultiVectorEncoder
-
-model = MultiVectorEncoder("{folder}")
-queries = model.encode_query(["what do whales eat"])
-documents = model.encode_document(["Baleen whales filter krill from the sea.", "A fox is a small wild dog."])
-print(model.similarity(queries, documents))""",
+LOADING = {
+    kind: f'from sentence_transformers import {name}\n\nmodel = {name}("{{folder}}")\n'
+    + (RANKING if kind == "cross-encoder" else ENCODING)
+    for kind, name in NETWORKS.items()
 }
 
 

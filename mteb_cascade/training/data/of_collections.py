@@ -8,9 +8,8 @@ import numpy as np
 
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import Corpus
-from mteb_cascade.corpora.dev_split import DEV, cut
+from mteb_cascade.corpora.dev_split import DEV, TRAIN, cut
 from mteb_cascade.corpora.load import load
-from mteb_cascade.corpora.twins import TRAIN
 from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.training.data.listed import listed
 from mteb_cascade.training.data.source import Source

@@ -11,7 +11,7 @@ from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.encoder_ranker import encoder_ranker
-from mteb_cascade.stages.weights import expect_safetensors, is_path, kind_of, read_json, whole_folder
+from mteb_cascade.stages.weights import architectures, expect_safetensors, is_path, kind_of, read_json, whole_folder
 from mteb_cascade.training.networks.limits import prepare_tokenizer
 from mteb_cascade.training.networks.scratch import scratch_base, static_encoder
 from mteb_cascade.training.options import Training
@@ -175,4 +175,4 @@ def is_t5(base: Path) -> bool:
 
 def is_masked_language_model(base: Path) -> bool:
     """Whether a base has a head that scores words."""
-    return any(str(name).endswith("ForMaskedLM") for name in read_json(base / "config.json").get("architectures") or ())
+    return any(name.endswith("ForMaskedLM") for name in architectures(base))

@@ -6,7 +6,6 @@ import math
 import random
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,14 +35,6 @@ from mteb_cascade.training.mining.stage_scores import stage_of
 from mteb_cascade.training.mining.text import lines
 from mteb_cascade.training.options import Mining
 from mteb_cascade.values.run import PAD
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a store of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MTEB_CASCADE_CACHE", str(tmp_path / "cache"))
-    return tmp_path
 
 
 def reasons_of(made: Mined) -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,19 +20,6 @@ from mteb_cascade.training.mining.mined import mined
 from mteb_cascade.training.mining.stage_scores import stage_of
 from mteb_cascade.training.options import Mining
 from mteb_cascade.values.run import PAD, Run
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a store of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MTEB_CASCADE_CACHE", str(tmp_path / "cache"))
-    return tmp_path
-
-
-@pytest.fixture
-def models(tiny_bi_encoder: Path, tiny_cross_encoder: Path) -> tuple[str, str]:
-    return str(tiny_bi_encoder), str(tiny_cross_encoder)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from mining_worlds import FIRST, JUDGE, PLANTED, TEXTS, WHAT, data_of, lists_of, options, write_run
@@ -15,14 +14,6 @@ from mteb_cascade.training.mining.answers import RULES
 from mteb_cascade.training.mining.mined import mined
 from mteb_cascade.training.mining.text import plain, write
 from mteb_cascade.training.options import Mining
-
-
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and a store of the test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MTEB_CASCADE_CACHE", str(tmp_path / "cache"))
-    return tmp_path
 
 
 def texts_of_anybody() -> Iterator[str]:
