@@ -172,7 +172,7 @@ def scores(workplace: Path, name: str, task: str) -> dict[str, float]:
     start = time.perf_counter()
     output = workplace / "out" / task / name
     call(workplace, "mteb", "run", "-m", name, "-t", task, "--output-folder", str(output))
-    (path,) = output.rglob(f"{task}.json")
+    (path,) = output.glob(f"results/*/*/{task}.json")
     (found,) = json.loads(path.read_text(encoding="utf-8"))["scores"]["test"]
     print(f"{name} on {task}: {time.perf_counter() - start:.0f} s", flush=True)
     return {measure: found[key] for measure, key in MEASURES.items()}

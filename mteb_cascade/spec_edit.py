@@ -27,6 +27,16 @@ def write_values(spec: Spec, part: str, number: int, values: Mapping[str, float]
     return True
 
 
+def write_card(spec: Spec, key: str, value: str) -> None:
+    """Set a key of a spec's [card] table, which is made where there is none; comments are kept."""
+    import tomlkit
+
+    document = tomlkit.parse(spec.path.read_text(encoding="utf-8"))
+    document.setdefault("card", tomlkit.table())[key] = value
+    with replaced(spec.path) as beside:
+        beside.write_text(tomlkit.dumps(document), encoding="utf-8")
+
+
 def new_path(spec: Spec, name: str) -> Path:
     """Where a spec of this short name would lie: beside another.
 

@@ -73,7 +73,7 @@ def test_the_commands_run(workplace: Path, warm: Warm) -> None:
         ran.append(command)
     assert len(ran) >= 6
     assert (workplace / "models/our-reranker/model.safetensors").is_file()
-    (result,) = (workplace / "results").rglob("PythonDocsRetrieval.json")
+    (result,) = (workplace / "results").rglob("local__*/*/PythonDocsRetrieval.json")
     assert "our-cascade" in str(result)
 
 

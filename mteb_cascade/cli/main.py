@@ -16,6 +16,7 @@ from mteb_cascade.cli.multiple import SeveralValues
 from mteb_cascade.cli.options import Task
 from mteb_cascade.cli.prefetch import prefetch
 from mteb_cascade.cli.report import report
+from mteb_cascade.cli.reproduce import reproduce
 from mteb_cascade.cli.scores import scores
 from mteb_cascade.cli.sweep import sweep
 from mteb_cascade.cli.train import train
@@ -35,6 +36,7 @@ app.command()(candidates)
 app.command()(mine)
 app.command()(prefetch)
 app.command()(report)
+app.command()(reproduce)
 app.add_typer(scores, name="scores")
 app.command(cls=SeveralValues)(sweep)
 app.command()(train)

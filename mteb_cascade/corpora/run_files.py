@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +25,11 @@ from mteb_cascade.values.run import PAD, Run
 
 COLUMNS = ("query_id", "document_id", "score")
 
-RUN_ENDINGS = (".trec", ".run", ".txt", ".tsv", ".parquet", ".json")
+RUN_ENDINGS = (".trec", ".run", ".txt", ".tsv", ".gz", ".parquet", ".json")
 """How the names of run files end; one with any other ending is read as a TREC run."""
+
+LINES = 500_000
+"""Lines of a TREC run that are text in memory at once."""
 
 PREDICTIONS = "_predictions.json"
 """How mteb ends the name of a task's file in a prediction folder."""
@@ -107,9 +112,9 @@ def collected(
 
 
 def trec_rows(path: Path) -> Iterator[tuple[int, str, str, float]]:
-    """(line, query, document, score) of a TREC run: `query Q0 document rank score tag`."""
+    """(line, query, document, score) of a TREC run, as text or gzipped: `query Q0 document rank score tag`."""
     try:
-        with path.open(encoding="utf-8") as lines:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 parts = line.split()
                 if not parts:
@@ -120,8 +125,8 @@ def trec_rows(path: Path) -> Iterator[tuple[int, str, str, float]]:
                 except ValueError:
                     expected = "expected 'query Q0 document rank score tag'"
                     raise InputError(f"{path}: line {number}: {expected}, got {line.strip()[:80]!r}") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is no TREC run, which is text in UTF-8; unpack it where it is packed") from None
+    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error):
+        raise InputError(f"{path}: is no TREC run, which is text in UTF-8, or that gzipped whole") from None
 
 
 def parquet_rankings(path: Path) -> Rankings:
@@ -206,7 +211,7 @@ def write(
     split: str = "test",
     made: Provenance | None = None,
 ) -> None:
-    """Write a run in the form that the file's ending names: `.json`, `.parquet`, or else a TREC run.
+    """Write a run in the form that the file's ending names: `.json`, `.parquet`, or else a TREC run, `.gz` gzipped.
 
     A TREC run and a Parquet file keep every float32 bit. Only a JSON keeps a query that found nothing, only a Parquet
     file what it was made of and for (`made`).
@@ -231,8 +236,26 @@ def write(
             pq.write_table(table, beside, compression="zstd")
             return
         ranks = np.cumsum(found, axis=1)[found]
-        lines = zip(queries.to_pylist(), documents.to_pylist(), ranks.tolist(), scores.tolist(), strict=True)
         spaced = next((i for i in [*run.query_ids, *documents.unique().to_pylist()] if len(i.split()) != 1), None)
         if spaced is not None:
             raise InputError(f"{path}: a TREC run cannot hold the id {spaced!r}; write a .parquet or a .json")
-        beside.write_text("".join(f"{q} Q0 {d} {r} {s:.9g} {name}\n" for q, d, r, s in lines), encoding="utf-8")
+        # Without a time in it: the same run is the same bytes.
+        packed = gzip.GzipFile(beside, "wb", compresslevel=1, mtime=0) if path.suffix == ".gz" else beside.open("wb")
+        with cast(BinaryIO, packed) as file:
+            for start in range(0, len(ranks), LINES):
+                block = slice(start, start + LINES)
+                columns = [queries[block], "Q0", documents[block], pa.array(ranks[block]), pa.array(scores[block])]
+                file.write(joined_lines([*columns, f"{'_'.join(name.split())}\n"]))
+
+
+def joined_lines(columns: Sequence[pa.Array | str]) -> memoryview:
+    """Columns [n] with spaces between them, as the bytes of n lines; a text stands in each line.
+
+    No line becomes a Python object. A float32 is written as the shortest number that reads back as the same bits.
+    """
+    texts = [
+        pa.scalar(one, pa.large_string()) if isinstance(one, str) else one.cast(pa.large_string()) for one in columns
+    ]
+    lines = pc.binary_join_element_wise(*texts, pa.scalar(" ", pa.large_string()))
+    ends = np.frombuffer(lines.buffers()[1], np.int64)[lines.offset : lines.offset + len(lines) + 1]
+    return memoryview(lines.buffers()[2])[ends[0] : ends[-1]]

@@ -20,6 +20,7 @@ KEYS: dict[str, Any] = {
     "splits": list[str],
     "languages": list[str],
     "ignore_identical_ids": bool,
+    "published": str,
 }
 
 
@@ -34,6 +35,8 @@ class TaskEntry:
         splits: The splits that mteb evaluates; `test` by default, or what there is besides train and dev, or all.
         languages: Languages of the text, as mteb writes them; English by default.
         ignore_identical_ids: Take a document with the query's own id out of every ranking.
+        published: Name of the task of the public leaderboard that has the same documents, queries and judgements, such
+            as `SciFact`; `mteb-cascade compare` puts its figures beside ours, nothing else reads it.
     """
 
     folder: Path
@@ -42,6 +45,7 @@ class TaskEntry:
     splits: tuple[str, ...]
     languages: tuple[str, ...]
     ignore_identical_ids: bool
+    published: str = ""
 
     @classmethod
     def of(cls, folder: Path) -> TaskEntry:
@@ -69,6 +73,8 @@ class TaskEntry:
             ]
             if not NAME.fullmatch(facts["name"]) or "/" in facts["name"]:
                 mistakes.append(f"name: expected letters, digits and . _ + -, got '{facts['name']}'; write one there")
+            if not NAME.fullmatch(facts.get("published", "x")) or "/" in facts.get("published", ""):
+                mistakes.append(f"published: expected the name of a task, such as SciFact, got '{facts['published']}'")
             mistakes += [f"{key}: expected one or more" for key in ("splits", "languages") if not facts[key]]
             if facts["relevance_level"] < 1:
                 mistakes.append(f"relevance_level: expected at least 1, got {facts['relevance_level']}")

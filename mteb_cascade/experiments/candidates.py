@@ -11,10 +11,10 @@ from mteb_cascade.corpora import run_files
 from mteb_cascade.corpora.candidate_sets import Provenance
 from mteb_cascade.corpora.load import load as load_collection
 from mteb_cascade.errors import InputError
-from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.load import load
+from mteb_cascade.stages.provenance import versions
 from mteb_cascade.values.measures import evaluate, mean
 from mteb_cascade.values.run import Run
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import platform
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.atomic import replaced
-from mteb_cascade.corpora import run_files
+from mteb_cascade.corpora import query_figures, run_files
 from mteb_cascade.corpora.candidate_sets import Provenance
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.corpora.load import load_subsets
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import Stage, candidates_of
 from mteb_cascade.stages.load import load
-from mteb_cascade.values.measures import Measure, evaluate, mean
+from mteb_cascade.stages.provenance import record_of, without_folders
+from mteb_cascade.values.measures import REPORTED, Measure, evaluate, mean
 from mteb_cascade.values.run import Run
 
-DEFAULT_MEASURES = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
-LIBRARIES = (
-    *("mteb-cascade", "mteb", "sentence-transformers", "transformers", "tokenizers", "torch", "numpy"),
-    *("bm25s", "PyStemmer", "ir-measures"),
-)
+DEFAULT_MEASURES = REPORTED
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,8 @@ class Evaluation:
         per_query: {measure: float64 [Q]}, NaN where a query has no relevant document.
         described: The stage as results keep it.
         fingerprint: The stage's.
+        record: Its provenance.
+        k: Documents asked for of each query.
         untrained: Whether the stage is a baseline whose weights were never trained to score.
     """
 
@@ -53,6 +51,8 @@ class Evaluation:
     per_query: dict[str, NDArray[np.float64]]
     described: dict[str, Any]
     fingerprint: str
+    record: dict[str, Any]
+    k: int
     untrained: bool = False
 
     @property
@@ -88,22 +88,23 @@ class Evaluation:
         parts += [self.collection.note + "."] if self.collection.note else []
         return " ".join(parts)
 
-    def provenance(self, k: int) -> Provenance:
-        """What the run's file says of itself; k documents were asked for of each query."""
+    @property
+    def candidates(self) -> Provenance:
+        """What the run's file says of itself."""
         context = self.collection.context(self.split)
         return Provenance.of(
             self.collection.corpus,
             self.collection.split(self.split).queries,
             stage={"name": self.model, "fingerprint": self.fingerprint, **self.described},
-            depth=k,
+            depth=self.k,
             task=context["task"],
             split=self.split,
             subset=self.collection.subset,
-            versions=versions(),
+            versions=self.record["versions"],
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Means, the pipeline, digests and versions."""
+        """Means, the pipeline, digests and provenance."""
         split = self.collection.split(self.split)
         return {
             "model": self.model,
@@ -118,14 +119,30 @@ class Evaluation:
             "corpus_digest": self.collection.corpus.digest,
             "queries_digest": split.queries.digest,
             "scores": self.means,
+            "k": self.k,
             "highest_recall@1": self.highest_recall_at_1,
-            "versions": versions(),
+            "provenance": self.record,
         }
 
+    def write(self, folder: Path, source: str) -> None:
+        """Write the JSON, the run as a candidate set and as a TREC run, and the figures of every query.
 
-def versions() -> dict[str, str]:
-    """Versions of what decides scores."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+        Args:
+            folder: Made where there is none.
+            source: What the user called the task.
+        """
+        subset = "" if self.collection.subset == "default" else f".{self.collection.subset}"
+        name = f"{self.model.replace('/', '__')}.{self.fingerprint[:12]}.{self.collection.name}{subset}.{self.split}"
+        run_files.write(self.run, folder / f"{name}.parquet", name=self.model, made=self.candidates)
+        try:
+            run_files.write(self.run, folder / f"{name}.trec.gz", name=self.model)
+        except InputError as error:  # an id with white space: the Parquet file holds it
+            warnings.warn(str(error), stacklevel=2)
+        clusters = self.collection.split(self.split).clusters
+        query_figures.write(folder / f"{name}{query_figures.ENDING}", self.run.query_ids, self.per_query, clusters)
+        with replaced(folder / f"{name}.json") as beside:
+            content = {**self.as_json(), "source": source}
+            beside.write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def evaluate_stage(
@@ -152,8 +169,10 @@ def evaluate_stage(
     if collection.ignore_identical_ids:
         run = run.without_identical_ids()
     per_query = evaluate(run, part.qrels, measures)
+    record = record_of(stage, collection, split)
+    described = stage.described()
     return Evaluation(
-        stage.label, collection, split, run, per_query, stage.described(), stage.fingerprint, stage.untrained
+        stage.label, collection, split, run, per_query, described, stage.fingerprint, record, k, stage.untrained
     )
 
 
@@ -180,7 +199,8 @@ def evaluate_models(
         k: Documents retrieved; at least the largest cut-off of the measures.
         relevance_level: A grade of at least this is relevant; by default what is known of the dataset and split.
         allow_empty: Accept documents without text.
-        output: Folder that gets one JSON and one Parquet run a model and subset.
+        output: Folder that gets, of each model and subset, a JSON, the run as Parquet and in TREC's form, and the
+            figures of every query as Parquet.
 
     Returns:
         One evaluation a model and subset, subset by subset.
@@ -197,13 +217,7 @@ def evaluate_models(
         for collection in collections
         for stage in stages
     ]
-    if output is None:
-        return results
-    for result in results:
-        subset = "" if result.collection.subset == "default" else f".{result.collection.subset}"
-        name = f"{result.model.replace('/', '__')}.{result.fingerprint[:12]}.{result.collection.name}{subset}"
-        name = f"{name}.{result.split}"
-        run_files.write(result.run, output / f"{name}.parquet", name=result.model, made=result.provenance(k))
-        with replaced(output / f"{name}.json") as beside:
-            beside.write_text(json.dumps(result.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
+    if output is not None:
+        for result in results:
+            result.write(output, without_folders(str(task)))
     return results

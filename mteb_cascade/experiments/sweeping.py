@@ -12,10 +12,8 @@ import numpy as np
 
 from mteb_cascade.corpora.collection import Split
 from mteb_cascade.corpora.dev_split import DEV
-from mteb_cascade.engine.latency import processor, usable_cores
 from mteb_cascade.experiments import depth_grid
 from mteb_cascade.experiments.depth_figures import DepthFigures
-from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.experiments.expectations import Expectation
 from mteb_cascade.experiments.pipelines import Pipeline
 from mteb_cascade.experiments.sweep_files import write_candidates, write_result
@@ -27,6 +25,7 @@ from mteb_cascade.stages.base import hash_of
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.full_corpus import ranked_in_full
 from mteb_cascade.stages.latency import latency_at_depths
+from mteb_cascade.stages.provenance import record_of
 from mteb_cascade.values.measures import Measure, evaluate, mean
 from mteb_cascade.values.pareto import front
 from mteb_cascade.values.run import PAD, Run
@@ -125,7 +124,7 @@ class Sweeping:
         return Sweep(result, told, None)
 
     def described(self, pipeline: Pipeline, told: DepthFigures) -> dict[str, Any]:
-        """What was swept: every digest, version and choice behind the figures."""
+        """What was swept: every digest and choice behind the figures, and their provenance."""
         collection, split = self.task.collection, self.task.split
         part = collection.split(split)
         counts = part.qrels.relevant_counts(part.queries.ids)
@@ -135,6 +134,8 @@ class Sweeping:
             for step in cascade.steps
         ]
         steps[-1] |= {"depth": told.swept.depth, "blend": pipeline.blend or 0.0}
+        blends = [*cascade.blends[:-1], pipeline.blend or 0.0]
+        swept = cascade.at(*cascade.depths[:-1], told.swept.depth, blends=blends)
         return {
             "kind": "sweep",
             "title": self.task.title,
@@ -165,8 +166,7 @@ class Sweeping:
             "unscored": int((np.isneginf(told.swept.deepest) & (head.docs != PAD)).sum()),
             "pairs": int((head.docs != PAD).sum()),
             "seed": self.seed,
-            "versions": versions(),
-            "machine": {"processor": processor(), "cores": usable_cores()},
+            "provenance": record_of(swept, collection, split, seed=self.seed) | {"model": pipeline.label},
         }
 
     def grid(self, part: Split) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from mteb_cascade.engine.latency import CALLS, Latency, Limit, machine
 from mteb_cascade.errors import InputError
 from mteb_cascade.experiments.confirm import confirmation
 from mteb_cascade.experiments.depth_figures import refuse_without_positives
-from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.experiments.handed_on import handed_on
 from mteb_cascade.experiments.sweep_files import refuse_unwritable, write_result
 from mteb_cascade.experiments.tuning_choices import expected, tried, with_last_blend
@@ -26,6 +25,7 @@ from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.latency import K, timed
 from mteb_cascade.stages.load import load
+from mteb_cascade.stages.provenance import versions
 from mteb_cascade.stages.token_counts import counted_by
 from mteb_cascade.values.measures import Measure
 

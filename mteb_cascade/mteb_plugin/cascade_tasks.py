@@ -28,6 +28,7 @@ from mteb_cascade.mteb_plugin.loader import ended
 from mteb_cascade.stages.base import Stage, candidates_of
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.latency import latencies
+from mteb_cascade.stages.listening import searched
 from mteb_cascade.values.qrels import Qrels
 from mteb_cascade.values.run import Run
 from mteb_cascade.values.stage_figures import stage_figures
@@ -91,7 +92,9 @@ class Recorded:
             if isinstance(self.model, Cascade):
                 candidates = None if top_ranked is None else candidates_of(self.queries, self.corpus, top_ranked)
                 self.runs = self.model.trace(self.queries, top_k, candidates=candidates)
-                self.found = self.runs[-1].cut(top_k).as_dict()
+                last = self.runs[-1].cut(top_k)
+                searched(self.model, self.queries, last)
+                self.found = last.as_dict()
             else:
                 self.found = self.model.search(queries, top_k=top_k, top_ranked=top_ranked, **context)
                 self.runs = [run_of(self.found, self.queries.ids, self.corpus)]

@@ -67,10 +67,12 @@ def add_tasks(module: ModuleType) -> None:
     A cascade task is of the same data as its base task, and mteb is told so: a model trained on the one is not
     zero-shot on the other.
     """
+    from mteb_cascade.mteb_plugin.beside_results import watch
     from mteb_cascade.mteb_plugin.cascade_tasks import BASES
     from mteb_cascade.mteb_plugin.folder_tasks import folders
     from mteb_cascade.mteb_plugin.tasks import TASKS
 
+    watch()
     for task in TASKS:
         module._TASKS_REGISTRY.setdefault(task.metadata.name, task)
     for base, name in BASES.items():

@@ -39,13 +39,13 @@ def significance(p_value: float, resamples: int) -> str:
     return f"p = {figure(p_value)}" if p_value >= least else f"p < {figure(least)}"
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Group:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> Group:
     """A title and a plain table: the first column to the left, the others to the right."""
     made = Table(box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, pad_edge=False)
     for number, name in enumerate(columns):
         made.add_column(Text(name), justify="right" if number else "left", overflow="fold")
     for row in rows:
-        made.add_row(*map(Text, row))
+        made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     # Beside the table, not in it: rich would wrap the title to the table's width.
     return Group(*([Text(title)] if title else []), made)
 

@@ -23,6 +23,7 @@ from mteb_cascade.spec import Spec
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.exact import best, stacked
 from mteb_cascade.stages.files import digests
+from mteb_cascade.stages.listening import searched
 from mteb_cascade.stages.own_code import closes_over_variables, code_of, is_ours, read_by
 from mteb_cascade.stages.stored import BLOCK_TOKENS, retrieved, scored
 from mteb_cascade.values.fusion import rerank
@@ -110,6 +111,11 @@ class Stage(ABC):
     def label(self) -> str:
         """What messages call this stage."""
         return self.spec.short_name if self.spec else (self.name or self.kind)
+
+    @property
+    def parts(self) -> Sequence[Stage]:
+        """The stages that it is made of, in their order."""
+        return ()
 
     @property
     def untrained(self) -> bool:
@@ -233,9 +239,12 @@ class Stage(ABC):
         """
         queries = queries_of(queries, context)
         if top_ranked is None:
-            return self.retrieved(queries, top_k).cut(top_k).as_dict()
-        candidates = candidates_of(queries, self.corpus, top_ranked)
-        return self.rank(queries, candidates).cut(top_k).as_dict()
+            run = self.retrieved(queries, top_k)
+        else:
+            run = self.rank(queries, candidates_of(queries, self.corpus, top_ranked))
+        found = run.cut(top_k)
+        searched(self, queries, found)
+        return found.as_dict()
 
     @property
     def mteb_model_meta(self) -> ModelMeta:

@@ -71,12 +71,12 @@ class Cascade(Stage):
         super().__init__(**base)
         self.first = load(first)
         self.steps = steps
-        self._overridden = False
+        self.overridden = False
         check_depths([step.depth for step in steps])
 
     def __repr__(self) -> str:
         if self.spec:
-            overridden = f".at({', '.join(map(str, self.depths))}, blends={self.blends})" if self._overridden else ""
+            overridden = f".at({', '.join(map(str, self.depths))}, blends={self.blends})" if self.overridden else ""
             return f"{super().__repr__()}{overridden}"
         steps = [
             f"Step({step.stage!r}, depth={step.depth}{f', blend={step.blend:g}' if step.blend else ''})"
@@ -94,6 +94,11 @@ class Cascade(Stage):
 
     def __getitem__(self, position: int) -> Stage:
         return list(self)[position]
+
+    @property
+    def parts(self) -> Sequence[Stage]:
+        """The first stage and those of the steps."""
+        return list(self)
 
     @property
     def depths(self) -> list[int]:
@@ -118,7 +123,7 @@ class Cascade(Stage):
             )
         steps = [Step(step.stage, d, b) for step, d, b in zip(self.steps, depths, blends, strict=True)]
         other = Cascade(self.first, *steps, name=self.name, device=self.device, spec=self.spec)
-        other._corpus, other._overridden = self._corpus, True
+        other._corpus, other.overridden = self._corpus, True
         return other
 
     def prepare(self) -> None:

@@ -97,6 +97,11 @@ class Hybrid(Stage):
         return f"Hybrid({inside}, pool={self.pool}{fusion}{constant})"
 
     @property
+    def parts(self) -> Sequence[Stage]:
+        """The members' stages."""
+        return [member.stage for member in self.members]
+
+    @property
     def weights(self) -> list[float]:
         """Weight of each member."""
         return [member.weight for member in self.members]

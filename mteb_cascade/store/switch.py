@@ -10,11 +10,12 @@ from contextvars import ContextVar
 VARIABLE = "MTEB_CASCADE_STORE"
 
 _bypassed: ContextVar[bool] = ContextVar("bypassed", default=False)
+_off: ContextVar[bool] = ContextVar("off", default=False)
 
 
 def is_on() -> bool:
-    """Whether anything is stored at all: yes, unless `MTEB_CASCADE_STORE` is 0."""
-    return os.environ.get(VARIABLE, "") != "0"
+    """Whether anything is stored at all: yes, unless `MTEB_CASCADE_STORE` is 0, or it is off here."""
+    return os.environ.get(VARIABLE, "") != "0" and not _off.get()
 
 
 def answers() -> bool:
@@ -35,3 +36,18 @@ def bypassed() -> Iterator[None]:
         yield
     finally:
         _bypassed.reset(before)
+
+
+@contextmanager
+def off() -> Iterator[None]:
+    """As with `MTEB_CASCADE_STORE=0` inside, in this thread: nothing stored is read, vectors of documents included.
+
+    >>> with off():
+    ...     is_on()
+    False
+    """
+    before = _off.set(True)
+    try:
+        yield
+    finally:
+        _off.reset(before)

@@ -14,11 +14,11 @@ import numpy as np
 
 from mteb_cascade.atomic import make_writable, replaced
 from mteb_cascade.errors import InputError, in_one_line
-from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.base import Stage, hash_of
 from mteb_cascade.stages.files import digests, model_files
 from mteb_cascade.stages.load import build, load
+from mteb_cascade.stages.provenance import versions
 from mteb_cascade.store.switch import bypassed
 from mteb_cascade.studies.ablation_plan import RERANKER, Ablation, Cell, read
 from mteb_cascade.studies.ablation_table import Table, markdown, tabled

@@ -22,7 +22,6 @@ from mteb_cascade.corpora import pythondocs, run_files
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.errors import InputError
 from mteb_cascade.experiments.choose import choose_depth_and_blend, choose_weight, scored
-from mteb_cascade.experiments.evaluate import versions
 from mteb_cascade.progress import bar
 from mteb_cascade.report.depth_curve import draw
 from mteb_cascade.report.tables import figure, significance, table
@@ -31,6 +30,7 @@ from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.hybrid import Hybrid
 from mteb_cascade.stages.load import load
+from mteb_cascade.stages.provenance import record_of
 from mteb_cascade.training.train import train
 from mteb_cascade.values.curves import OUTCOMES, curves, oracle_scores, outcomes
 from mteb_cascade.values.measures import evaluate, mean
@@ -102,11 +102,6 @@ def run(output: Path, *, seeds: int = 3) -> dict[str, Any]:
     steps.say("trained our-reranker on the train split")
     with steps.doing("choosing weight, depth and blend on dev"):
         choices = chosen_on_dev(collection, steps)
-    with steps.doing("evaluating through mteb"):
-        per_query = through_mteb(test, output, steps)
-    with steps.doing("testing the claims, and scoring every depth on test"):
-        comparisons = tested(per_query, test)
-        sweep = swept(collection, test)
     result = {
         "task": TASK,
         "note": collection.note,
@@ -116,19 +111,14 @@ def run(output: Path, *, seeds: int = 3) -> dict[str, Any]:
         "relevance_level": test.qrels.relevance_level,
         "first_stage": "our-hybrid",
         "chosen_on_dev": choices,
-        "scores": {
-            name: {measure: float(mean(values[measure])) for measure in MEASURES} for name, values in per_query.items()
-        },
+        **measured(collection, output, steps),
         "biencoder_seeds": spread,
         "highest_recall@1": float(np.mean(1 / test.qrels.relevant_counts(test.queries.ids))),
-        "comparisons": comparisons,
-        "fingerprints": {name: load(name).fingerprint for name in MODELS},
-        "sweep": sweep,
-        "versions": versions(),
     }
     with replaced(output / "demo.json") as beside:
         beside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     title = f"PythonDocs test ({collection.note}, {len(test.queries):,} queries): our-hybrid, then our-reranker"
+    sweep = result["sweep"]
     draw(sweep["curves"], output / "demo.png", title=title, bands=sweep["bands"], chosen=choices["depth"])
     show(result, steps.console)
     steps.say(f"wrote {output / 'demo.json'} and {output / 'demo.png'}")
@@ -192,6 +182,27 @@ def indexed(name: str, kind: type[S], collection: Collection) -> S:
         raise InputError(f"{name}: the demo needs a {kind.kind}, its spec says {stage.kind}")
     stage.index(collection.corpus)
     return stage
+
+
+def measured(collection: Collection, output: Path, steps: Steps) -> dict[str, Any]:
+    """What the models that are on this disk reach on test.
+
+    Returns:
+        `scores` of every model, `comparisons`, `sweep`, and `provenance` of every model.
+    """
+    test = collection.split("test")
+    with steps.doing("evaluating through mteb"):
+        per_query = through_mteb(test, output, steps)
+    with steps.doing("testing the claims, and scoring every depth on test"):
+        return {
+            "scores": {
+                name: {measure: float(mean(values[measure])) for measure in MEASURES}
+                for name, values in per_query.items()
+            },
+            "comparisons": tested(per_query, test),
+            "sweep": swept(collection, test),
+            "provenance": {name: record_of(load(name), collection, "test") for name in MODELS},
+        }
 
 
 def through_mteb(split: Split, output: Path, steps: Steps) -> dict[str, PerQuery]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mteb_cascade import spec as specs
+from mteb_cascade.markdown import escaped, table
 from mteb_cascade.spec import NAME
 from mteb_cascade.stages.weights import is_path
 from mteb_cascade.training.networks.build import NETWORKS, SCRATCH, base_folder
@@ -244,14 +245,6 @@ def figures(line: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     return ["" if line.get(name) is None else f"{line[name]:.4f}" for name in names]
 
 
-def table(heads: Sequence[str], rows: Any) -> Iterator[str]:
-    """A Markdown table; what stands in it is escaped."""
-    yield f"| {' | '.join(map(escaped, heads))} |"
-    yield "|" + " --- |" * len(heads)
-    for row in rows:
-        yield f"| {' | '.join(escaped(f'{cell:,}' if type(cell) is int else str(cell)) for cell in row)} |"
-
-
 def versions() -> Iterator[tuple[str, str]]:
     """The packages that decide weights, and their versions."""
     for name in PACKAGES:
@@ -259,12 +252,3 @@ def versions() -> Iterator[tuple[str, str]]:
             yield name, version(name)
         except PackageNotFoundError:
             continue
-
-
-def escaped(text: str) -> str:
-    r"""A text on one line in which nothing is Markdown or HTML.
-
-    >>> escaped("a|b\n<i>*c*</i>")
-    'a\\|b \\<i\\>\\*c\\*\\</i\\>'
-    """
-    return re.sub(r"([\\`*_{}\[\]<>#|!~$])", r"\\\1", " ".join(text.split()))

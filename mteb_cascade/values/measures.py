@@ -22,6 +22,9 @@ KINDS = {"success": "Success", "recall": "R", "mrr": "RR", "ndcg": "nDCG", "judg
 
 DEFAULT = ("success@1", "recall@10", "mrr@10", "ndcg@10")
 
+REPORTED = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
+"""What is told of an evaluation unless other measures are asked for."""
+
 BLOCK = 500
 """Queries handed to ir-measures at a time: a thousand candidates each are some 60 MB of dictionaries."""
 

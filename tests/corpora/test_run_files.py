@@ -19,7 +19,7 @@ from mteb_cascade.values.run import Run
 
 IDS = ("d2", "d10", "é", "𝒶", "a", "ﬁ")
 CORPUS = Corpus.of(IDS, ["text"] * len(IDS))
-ENDINGS = ("trec", "run", "parquet", "json")
+ENDINGS = ("trec", "run", "trec.gz", "parquet", "json")
 Q = Queries(("q",), ("text",))
 
 
@@ -62,7 +62,7 @@ def test_a_round_trip_keeps_every_bit(
 def test_the_forms_are_those_of_trec_and_mteb(tmp_path: Path) -> None:
     run = Run.ranked(("q", "p"), CORPUS, np.array([[4, 0], [-1, -1]], np.int32), np.array([[0.1, 2.0], [0, 0]]))
     write(run, tmp_path / "run.trec", name="mine")
-    assert (tmp_path / "run.trec").read_text() == "q Q0 d2 1 2 mine\nq Q0 a 2 0.100000001 mine\n"
+    assert (tmp_path / "run.trec").read_text() == "q Q0 d2 1 2 mine\nq Q0 a 2 0.1 mine\n"
     write(run, tmp_path / "run.json", name="mine", subset="en", split="dev")
     assert json.loads((tmp_path / "run.json").read_text()) == {
         "mteb_model_meta": {"model_name": "mine", "revision": None},

@@ -29,6 +29,12 @@ def test_with_a_file(folder):
     assert TaskEntry.of(folder) == TaskEntry(folder, "Papers", 2, ("dev",), ("deu-Latn",), True)
 
 
+def test_a_published_task(folder):
+    (folder / "task.toml").write_text('published = "SciFact"\n')
+    assert TaskEntry.of(folder).published == "SciFact"
+    assert TaskEntry.of(folder).name == "my-papers"
+
+
 @pytest.mark.parametrize(
     ("held", "expected"),
     [(["dev", "dl19", "dl20", "train"], ("dl19", "dl20")), (["dev", "train"], ("dev", "train")), (["dev"], ("dev",))],
@@ -61,6 +67,7 @@ def test_every_mistake_of_a_file_is_named_at_once(folder):
         ('name = "../up"', "name: expected letters, digits"),
         ('name = "a/b"', "name: expected letters, digits"),
         ("relevance_level = 0", "relevance_level: expected at least 1, got 0"),
+        ('published = "a/b"', "published: expected the name of a task, such as SciFact, got 'a/b'"),
         ("name = ", "is not valid TOML"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 import sysconfig
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from mteb_cascade.corpora import pythondocs
@@ -18,6 +20,7 @@ from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.load import load, load_subsets
 from mteb_cascade.corpora.mteb_task import collection_of
 from mteb_cascade.corpora.relevance_level import relevance_level
+from mteb_cascade.corpora.run_files import read
 from mteb_cascade.errors import InputError
 from mteb_cascade.experiments.evaluate import evaluate_models, evaluate_stage
 from mteb_cascade.report.tables import evaluations
@@ -206,7 +209,7 @@ def test_every_subset_has_a_table_and_files_and_the_last_table_is_their_mean(
 ) -> None:
     results = evaluate_models([BM25(), BM25(k1=9.0, b=1.0)], "DrawnTask", measures=("ndcg@10",), output=tmp_path)
     assert [(one.collection.subset, one.split) for one in results] == [("eng", "val")] * 2 + [("fra", "val")] * 2
-    assert len({path.name for path in tmp_path.iterdir()}) == 8
+    assert len({path.name for path in tmp_path.iterdir()}) == 16
     evaluations(results)
     out = capsys.readouterr().out
     titles = (
@@ -223,6 +226,28 @@ def test_every_subset_has_a_table_and_files_and_the_last_table_is_their_mean(
     (one,) = evaluate_models([BM25()], "DrawnTask", subsets=["fra"], measures=("ndcg@10",))
     assert one.means == results[2].means
     assert one.as_json()["subset"] == "fra"
+
+
+@pytest.mark.usefixtures("registered")
+def test_figures_of_every_query_run_and_provenance_lie_beside_each_other(tmp_path: Path) -> None:
+    (made,) = evaluate_models([BM25()], "DrawnTask", subsets=["eng"], output=tmp_path)
+    stem = next(tmp_path.glob("*.json")).stem
+    files = {path.name.removeprefix(stem): path for path in tmp_path.iterdir()}
+    assert set(files) == {".json", ".parquet", ".trec.gz", ".queries.parquet"}
+    result = json.loads(files[".json"].read_text())
+    table = pq.read_table(files[".queries.parquet"])
+    assert table["query_id"].to_pylist() == list(made.run.query_ids)
+    assert np.isnan(table["recall@10"].to_numpy()).sum() == 1  # q11 has grade 0 only
+    for name, figure in result["scores"].items():
+        assert np.nansum(table[name].to_numpy()) / len(table) == pytest.approx(figure, abs=1e-12)
+    again = read(files[".trec.gz"]).run(Queries(made.run.query_ids, ("",) * len(table)), made.collection.corpus)
+    assert (again.docs == made.run.docs[:, : again.depth]).all()
+    assert again.scores.tobytes() == np.ascontiguousarray(made.run.scores[:, : again.depth]).tobytes()
+    record = result["provenance"]
+    assert (record["task"], record["split"], record["subset"]) == ("DrawnTask", "val", "eng")
+    assert record["fingerprint"] == result["fingerprint"] == made.fingerprint
+    assert (record["corpus_digest"], record["queries_digest"]) == (result["corpus_digest"], result["queries_digest"])
+    assert (result["k"], result["source"]) == (1000, "DrawnTask")
 
 
 @pytest.mark.usefixtures("registered")

@@ -49,7 +49,7 @@ def result_of(model, name: str, cache: Path) -> dict:
     from mteb.results import TaskResult
 
     mteb.evaluate(model, mteb.get_task(name), cache=ResultCache(cache), show_progress_bar=False)
-    (path,) = cache.rglob(f"{name}.json")
+    (path,) = cache.glob(f"results/*/*/{name}.json")
     read = TaskResult.from_disk(path)
     (scores,) = read.scores["test"]
     assert read.task.metadata.name == name

@@ -102,7 +102,7 @@ def test_an_edited_folder_never_gets_its_old_result(tasks, make, tmp_path, name)
         return result.scores["test"][0]["recall_at_1"]
 
     assert recall() == 0.5
-    (path,) = cache.cache_path.rglob(f"{name}.json")
+    (path,) = cache.cache_path.glob(f"results/*/*/{name}.json")
     written = path.stat().st_mtime_ns
     assert recall() == 0.5 and path.stat().st_mtime_ns == written
     (folder / "qrels" / "test.tsv").write_text("q1\td0\t1\nq2\td1\t1")
@@ -205,6 +205,6 @@ def test_a_path_on_our_command_line(house, make, monkeypatch):
     with pytest.raises(SystemExit) as ended:
         command_line.main()
     assert not ended.value.code
-    (path,) = house.rglob("tiny-words.json")
+    (path,) = house.glob("results/*/*/tiny-words.json")
     (scores,) = json.loads(path.read_text())["scores"]["test"]
     assert scores["recall_at_10"] == 1

@@ -137,7 +137,7 @@ class House:
         for path in sorted((self.folder / "results" / "sweeps").glob("*")):
             found[path.name] = json.loads(path.read_text()) if path.suffix == ".json" else path.read_bytes()
             if path.suffix == ".json":
-                del found[path.name]["timings"]
+                del found[path.name]["timings"], found[path.name]["provenance"]["date"]
         return found
 
     def shards(self, what: str = "scores") -> list[Path]:

@@ -1,0 +1,1 @@
+"""A result run again: the model, its data, then every figure."""
