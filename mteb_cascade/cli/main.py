@@ -15,6 +15,7 @@ from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
 from mteb_cascade.cli.options import Task
 from mteb_cascade.cli.prefetch import prefetch
+from mteb_cascade.cli.publish import publish
 from mteb_cascade.cli.report import report
 from mteb_cascade.cli.reproduce import reproduce
 from mteb_cascade.cli.scores import scores
@@ -35,6 +36,7 @@ app.command()(ablate)
 app.command()(candidates)
 app.command()(mine)
 app.command()(prefetch)
+app.command(cls=SeveralValues)(publish)
 app.command()(report)
 app.command()(reproduce)
 app.add_typer(scores, name="scores")
