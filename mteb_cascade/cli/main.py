@@ -11,6 +11,7 @@ import typer
 
 from mteb_cascade.cli.ablate import ablate
 from mteb_cascade.cli.candidates import candidates
+from mteb_cascade.cli.compare import compare
 from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
 from mteb_cascade.cli.options import Task
@@ -34,6 +35,7 @@ app = typer.Typer(
 
 app.command()(ablate)
 app.command()(candidates)
+app.command(cls=SeveralValues)(compare)
 app.command()(mine)
 app.command()(prefetch)
 app.command(cls=SeveralValues)(publish)

@@ -1,0 +1,1 @@
+"""Several models on several tasks, local ones among published ones."""
