@@ -12,6 +12,7 @@ import typer
 from mteb_cascade.cli.ablate import ablate
 from mteb_cascade.cli.candidates import candidates
 from mteb_cascade.cli.compare import compare
+from mteb_cascade.cli.inspect import inspect
 from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
 from mteb_cascade.cli.options import Task
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.command()(ablate)
 app.command()(candidates)
 app.command(cls=SeveralValues)(compare)
+app.command()(inspect)
 app.command()(mine)
 app.command()(prefetch)
 app.command(cls=SeveralValues)(publish)
