@@ -12,6 +12,7 @@ import typer
 from mteb_cascade.cli.ablate import ablate
 from mteb_cascade.cli.candidates import candidates
 from mteb_cascade.cli.compare import compare
+from mteb_cascade.cli.doctor import doctor
 from mteb_cascade.cli.inspect import inspect
 from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.command()(ablate)
 app.command()(candidates)
 app.command(cls=SeveralValues)(compare)
+app.command()(doctor)
 app.command()(inspect)
 app.command()(mine)
 app.command()(prefetch)

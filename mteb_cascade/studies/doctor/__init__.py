@@ -1,0 +1,1 @@
+"""Is the reranker bad, or the pipeline broken? Checks with verdict, evidence and remedy."""

@@ -1,0 +1,1 @@
+"""One concept a file; each `check` takes a subject and yields findings."""
