@@ -25,7 +25,7 @@ from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.latency import K, timed
 from mteb_cascade.stages.load import load
-from mteb_cascade.stages.provenance import versions
+from mteb_cascade.stages.provenance import record_of
 from mteb_cascade.stages.token_counts import counted_by
 from mteb_cascade.values.measures import Measure
 
@@ -269,7 +269,7 @@ def tuned(
             **times.as_json(),
         },
         **handed,
-        "versions": versions(),
+        "provenance": record_of(cascade, collection, split, seed=seed),
     }
 
 

@@ -18,7 +18,7 @@ from mteb_cascade.progress import Progress, silent
 from mteb_cascade.stages.base import Stage, hash_of
 from mteb_cascade.stages.files import digests, model_files
 from mteb_cascade.stages.load import build, load
-from mteb_cascade.stages.provenance import versions
+from mteb_cascade.stages.provenance import record_of
 from mteb_cascade.store.switch import bypassed
 from mteb_cascade.studies.ablation_plan import RERANKER, Ablation, Cell, read
 from mteb_cascade.studies.ablation_table import Table, markdown, tabled
@@ -165,11 +165,10 @@ def tried(ablation: Ablation, cell: Cell, seed: int, where: Path, key: str, prog
         "overrides": dict(cell.overrides),
         "seed": seed,
         "spec": ablation.spec.name,
-        "versions": versions(),
     }
     try:
         result["train_seconds"] = trained(ablation, cell, seed, where, key, progress)
-        result |= evaluated(ablation, where / "model", progress)
+        result |= evaluated(ablation, where / "model", seed, progress)
     except OSError:
         raise
     except Exception as error:  # whatever a cell fails with is its result; the others are still tried
@@ -201,7 +200,7 @@ def keep(path: Path, value: Any) -> None:
         beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
-def evaluated(ablation: Ablation, model: Path, progress: Progress) -> dict[str, Any]:
+def evaluated(ablation: Ablation, model: Path, seed: int, progress: Progress) -> dict[str, Any]:
     """What a trained cell is worth: every measure of every query, and whether the model collapsed."""
     stage = build(replace(ablation.spec, options={**ablation.spec.options, "model": str(model)}))
     run, reading = reranked(ablation, stage, progress) if stage.kind == RERANKER else retrieved(ablation, stage)
@@ -216,6 +215,7 @@ def evaluated(ablation: Ablation, model: Path, progress: Progress) -> dict[str, 
         "fingerprint": stage.fingerprint,
         "collapse": {name: rounded(value) for name, value in reading.figures.items()} | {"verdict": reading.verdict},
         "queries": per_query,
+        "provenance": record_of(stage, ablation.collection, ablation.split, seed=seed),
     }
 
 
