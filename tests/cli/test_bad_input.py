@@ -264,7 +264,7 @@ def test_unknown_ids_in_qrels_are_a_warning_not_an_error(run: Callable[..., Answ
         answer.err.strip().splitlines()
     )
     name = f"our-bm25.{loading.load('our-bm25').fingerprint[:12]}.data.test"
-    assert files(house / "out") == [f"{name}.{end}" for end in ("json", "parquet", "queries.parquet", "trec")]
+    assert files(house / "out") == [f"{name}.{end}" for end in ("json", "parquet", "queries.parquet", "trec.gz")]
     result = json.loads((house / "out" / f"{name}.json").read_text())
     # Of d1 and the lost document one can be found: the lost one stays in the denominator.
     assert result["scores"] == {"recall@10": 0.5}

@@ -90,12 +90,18 @@ def test_a_file_for_another_corpus_is_refused_as_first_stage_and_as_step(tmp_pat
     assert nothing.search(QUERIES, top_k=4) == {"q": {}, "p": {}}
 
 
-def test_a_packed_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "run.trec.gz").write_bytes(gzip.compress(b"q Q0 a 1 9 x\n"))
+def test_a_gzipped_run_is_read_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    packed = gzip.compress(b"q Q0 a 1 9 x\n")
+    (tmp_path / "run.trec.gz").write_bytes(packed)
     stage = RunFile(file=str(tmp_path / "run.trec.gz"))
     stage.index(CORPUS)
-    with pytest.raises(InputError, match=r"run.trec.gz: is no TREC run, which is text in UTF-8; unpack it"):
-        stage.retrieve(QUERIES, 4)
+    assert stage.retrieve(QUERIES, 4).as_dict()["q"] == {"a": 9.0}
+    for number, content in enumerate((packed[:-9], b"q Q0 a 1 9 x\n", b"\x1f\x8b\x08" + b"\xff" * 20)):
+        (tmp_path / f"{number}.gz").write_bytes(content)
+        stage = RunFile(file=str(tmp_path / f"{number}.gz"))
+        stage.index(CORPUS)
+        with pytest.raises(InputError, match=r"\d.gz: is no TREC run, which is text in UTF-8, or that gzipped whole"):
+            stage.retrieve(QUERIES, 4)
 
 
 def test_tables_call_it_by_its_file_or_its_spec(tmp_path: Path) -> None:
