@@ -19,7 +19,16 @@ def in_one_line(error: object) -> str:
     >>> in_one_line(ValueError("no weights:\n    model.bin"))
     'no weights: model.bin'
     """
-    return " ".join(str(error).split())
+    return " ".join(printable(error).split())
+
+
+def printable(text: object) -> str:
+    r"""A text whose control characters, line breaks apart, are spaces: a file's content cannot steer a terminal.
+
+    >>> printable("no \x1b[31mmodel\n'x'")
+    "no  [31mmodel\n'x'"
+    """
+    return "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in str(text))
 
 
 def suggestion(given: str, known: Iterable[str], what: str = "Known") -> str:

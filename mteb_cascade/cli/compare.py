@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Subsets
+
 
 class Format(StrEnum):
     """How a comparison is written."""
@@ -27,7 +29,10 @@ def compare(
         ),
     ],
     task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", help="PythonDocs, BEIR folders or tasks of mteb.")
+        list[str] | None,
+        typer.Option(
+            "--task", "-t", help="PythonDocs, BEIR folders or tasks of mteb; by default those of the JSON files."
+        ),
     ] = None,
     measure: Annotated[
         list[str] | None, typer.Option("--measure", "-m", help="Such as ndcg@10; the first is tested.")
@@ -36,10 +41,8 @@ def compare(
         str | None, typer.Option(help="The model that the others are compared with; by default the first.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split of every task; by default each task's own.")] = None,
-    subset: Annotated[list[str] | None, typer.Option(help="Subsets of a multilingual task; by default all.")] = None,
-    relevance_level: Annotated[
-        int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
-    ] = None,
+    subset: Subsets = None,
+    relevance_level: RelevanceLevel = None,
     depth: Annotated[int, typer.Option("-k", help="Documents retrieved for each query.", min=1)] = 1000,
     latency: Annotated[int, typer.Option(help="Calls timed of each local model; 200 or more.", min=0)] = 0,
     leaderboard: Annotated[
@@ -49,7 +52,7 @@ def compare(
     results: Annotated[
         list[Path] | None, typer.Option(help="Folders of earlier evaluations to read what is there already.")
     ] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    allow_empty: AllowEmpty = False,
     written: Annotated[Format, typer.Option("--format", help="How it is written.")] = Format.table,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; by default stdout.")] = None,
 ) -> None:
@@ -63,7 +66,7 @@ def compare(
 
     from rich.console import Console
 
-    from mteb_cascade.atomic import replaced
+    from mteb_cascade.atomic import check_writable, replaced
     from mteb_cascade.progress import bar
     from mteb_cascade.report.comparison import markdown, terminal
     from mteb_cascade.report.comparison_csv import as_csv
@@ -71,6 +74,8 @@ def compare(
     from mteb_cascade.studies.comparing.compare import DEFAULT_MEASURES
     from mteb_cascade.studies.comparing.compare import compare as compared
 
+    if output is not None:
+        check_writable(output)
     with bar("comparing") as progress:
         found = compared(
             models,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mteb_cascade.cli.options import AllowEmpty, Split, Subset
+
 
 def doctor(
     name: Annotated[str, typer.Argument(help="A model: name of a spec, folder or hub id.")],
@@ -16,13 +18,13 @@ def doctor(
             "--task", "-t", help="PythonDocs, a BEIR folder or a task of mteb; by default what it was trained on."
         ),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of the queries; test by default.")] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset of a multilingual task, such as eng.")] = None,
+    split: Split = None,
+    subset: Subset = None,
     queries: Annotated[int, typer.Option(help="Queries sampled.", min=1)] = 50,
     first: Annotated[
         str | None, typer.Option(help="Who finds the candidates of a model without a first stage; BM25 by default.")
     ] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    allow_empty: AllowEmpty = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="List the checks that found nothing, too.")] = False,
 ) -> None:

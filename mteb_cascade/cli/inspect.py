@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_cascade.cli.options import Task
+from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Split, Subset, Task
 
 
 def inspect(
@@ -33,14 +33,10 @@ def inspect(
     ] = None,
     depth: Annotated[int | None, typer.Option(help="Candidates that it reranks then; 100 by default.", min=1)] = None,
     k: Annotated[int, typer.Option("-k", help="Documents of each list that are looked at.", min=1)] = 1000,
-    split: Annotated[
-        str | None, typer.Option(help="Split of the queries; test by default, or what the task has instead.")
-    ] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset of a task that has several.")] = None,
-    relevance_level: Annotated[
-        int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
-    ] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    split: Split = None,
+    subset: Subset = None,
+    relevance_level: RelevanceLevel = None,
+    allow_empty: AllowEmpty = False,
 ) -> None:
     """Look at queries one by one: ranks and scores at each stage, answers, shared words, what became of rank 1.
 

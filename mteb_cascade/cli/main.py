@@ -16,7 +16,7 @@ from mteb_cascade.cli.doctor import doctor
 from mteb_cascade.cli.inspect import inspect
 from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
-from mteb_cascade.cli.options import Task
+from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Split, Task
 from mteb_cascade.cli.prefetch import prefetch
 from mteb_cascade.cli.publish import publish
 from mteb_cascade.cli.report import report
@@ -25,7 +25,7 @@ from mteb_cascade.cli.scores import scores
 from mteb_cascade.cli.sweep import sweep
 from mteb_cascade.cli.train import train
 from mteb_cascade.cli.tune import tune
-from mteb_cascade.errors import InputError
+from mteb_cascade.errors import InputError, printable
 
 app = typer.Typer(
     name="mteb-cascade",
@@ -68,9 +68,7 @@ def demo(
 def evaluate(
     names: Annotated[list[str], typer.Argument(help="Models: names of specs, folders or hub ids.")],
     task: Task,
-    split: Annotated[
-        str | None, typer.Option(help="Split of the queries; test by default, or what the task has instead.")
-    ] = None,
+    split: Split = None,
     subset: Annotated[
         list[str] | None,
         typer.Option(help="Subset of a multilingual task, such as eng; may be given several times; by default all."),
@@ -82,10 +80,8 @@ def evaluate(
     depth: Annotated[
         int, typer.Option("-k", help="Documents retrieved for each query, at least the largest cut-off.", min=1)
     ] = 1000,
-    relevance_level: Annotated[
-        int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
-    ] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    relevance_level: RelevanceLevel = None,
+    allow_empty: AllowEmpty = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for one result JSON and run a model.")
     ] = None,
@@ -146,7 +142,7 @@ def main() -> None:
     except InputError as error:
         from mteb_cascade.training.steps.ranks import rank
 
-        typer.echo(f"process {rank()}: {error}" if rank() else str(error), err=True)
+        typer.echo(printable(f"process {rank()}: {error}" if rank() else error), err=True)
         raise SystemExit(2) from None
     except OSError as error:
         if error.filename is None:

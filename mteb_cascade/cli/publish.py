@@ -47,10 +47,11 @@ def publish(
     from mteb_cascade.publish.publish import prepared
     from mteb_cascade.publish.publish import submit as submitted
     from mteb_cascade.publish.written import check_free, write
+    from mteb_cascade.spec import required
 
     if check and (push or submit):
         raise InputError("--check writes and sends nothing: leave out --push and --submit")
-    check_free(output / name)
+    check_free(output / required(name).short_name)
     publication = prepared(name, results, commit=commit, tasks=task or ())
     if push:
         publication = prepared(name, results, commit=uploaded(publication, yes=yes), tasks=task or ())
@@ -86,7 +87,9 @@ def uploaded(publication: Publication, *, yes: bool) -> str:
             raise InputError("--push asks before it uploads, and nobody can answer here: add --yes")
         megabytes = sum(path.stat().st_size for path in files) / 2**20
         question = f"Upload {len(files)} files ({megabytes:.1f} MB) and the card to https://huggingface.co/"
-        typer.confirm(f"{question}{publication.spec.name}?", default=False, abort=True)
+        if not typer.confirm(f"{question}{publication.spec.name}?", default=False):
+            typer.echo("nothing was uploaded", err=True)
+            raise SystemExit(1)
     commit = pushed(publication)
     typer.echo(f"{publication.spec.name} is on the hub at {commit}, which is now [card] commit")
     return commit

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_cascade.cli.options import Task
+from mteb_cascade.cli.options import AllowEmpty, Subset, Task
 from mteb_cascade.errors import InputError
 
 scores = typer.Typer(
@@ -71,8 +71,8 @@ def export(
         Path | None, typer.Option("--output", "-o", help="The .parquet file; MODEL.TASK.scores.parquet by default.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split of the queries; all of them by default.")] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset of a task that has several.")] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    subset: Subset = None,
+    allow_empty: AllowEmpty = False,
 ) -> None:
     """Write stored scores as a distillation set: query_id, query, document_id, document, logit."""
     from mteb_cascade.experiments.score_export import export_scores

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Subsets
+
 
 def sweep(
     cascades: Annotated[
@@ -23,7 +25,7 @@ def sweep(
     ] = None,
     depth: Annotated[int, typer.Option("--depth", help="The deepest; every depth up to it is told.", min=1)] = 100,
     split: Annotated[str | None, typer.Option(help="Split that is reported; test by default.")] = None,
-    subset: Annotated[list[str] | None, typer.Option(help="Subsets of a multilingual task; by default all.")] = None,
+    subset: Subsets = None,
     measure: Annotated[
         list[str] | None,
         typer.Option("--measure", "-m", help="Such as success@1, recall@10; the first chooses blends."),
@@ -46,10 +48,8 @@ def sweep(
     expect: Annotated[
         list[str] | None, typer.Option(help='What you expect, such as "peak(success@1) < 50"; logged and judged.')
     ] = None,
-    relevance_level: Annotated[
-        int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
-    ] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    relevance_level: RelevanceLevel = None,
+    allow_empty: AllowEmpty = False,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of results; LOG.md lies beside it.")] = Path(
         "results/sweeps"
     ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_cascade.cli.options import Task
+from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Subset, Task
 
 
 def tune(
@@ -27,16 +27,14 @@ def tune(
     split: Annotated[
         str | None, typer.Option(help="Split that confirms; test by default, or what the task has instead.")
     ] = None,
-    subset: Annotated[str | None, typer.Option(help="Subset of a task that has several.")] = None,
+    subset: Subset = None,
     dev_fraction: Annotated[
         float | None, typer.Option(help="Where there is no dev split: this share of the queries.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of --dev-fraction and of resampling.")] = 0,
     calls: Annotated[int, typer.Option(help="Calls timed at each of a few depths; 200 or more tell p99.")] = 200,
-    relevance_level: Annotated[
-        int | None, typer.Option(help="A grade of at least this is relevant; known of some tasks, else 1.", min=1)
-    ] = None,
-    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Accept documents without text.")] = False,
+    relevance_level: RelevanceLevel = None,
+    allow_empty: AllowEmpty = False,
     write: Annotated[
         str | None, typer.Option(help="Write a spec of this name beside the old one, with what was chosen.")
     ] = None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mteb_cascade.atomic import replaced
-from mteb_cascade.errors import InputError
+from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.experiments.expectations import Expectation, Verdict
+from mteb_cascade.markdown import code, escaped
 
 TITLE = """\
 # Log of sweeps
@@ -106,36 +106,6 @@ def _curve(result: Mapping[str, Any], measure: str, line: str) -> str:
         f"{line} {shape['shape']}, best {shape['best']:.4f} at depth {shape['peak']} "
         f"({shape['peak_low']}-{shape['peak_high']}), {shape['last']:.4f} at depth {depths[-1]}"
     )
-
-
-def in_one_line(text: str) -> str:
-    r"""A text of anybody's without line breaks and other control characters.
-
-    >>> in_one_line("a\n# b\x85c\u2028d\x1b[31m")
-    'a # b c d [31m'
-    """
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
-
-
-def code(text: str) -> str:
-    r"""A text of anybody's as Markdown code, which nothing in it can end.
-
-    >>> print(code("our-bm25"), code("a`b\n# c"), code("`"))
-    `our-bm25` ``a`b # c`` `` ` ``
-    """
-    line = in_one_line(text)
-    fence = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    space = " " if line.startswith("`") or line.endswith("`") else ""
-    return f"{fence}{space}{line}{space}{fence}"
-
-
-def escaped(text: str) -> str:
-    r"""A text of anybody's as plain Markdown: what would be markup stands for itself.
-
-    >>> print(escaped("sweep our-cascade, *all* of <b>"))
-    sweep our-cascade, \*all\* of \<b>
-    """
-    return re.sub(r"([\\`*_\[\]<&#|~])", r"\\\1", in_one_line(text))
 
 
 @contextmanager

@@ -119,6 +119,8 @@ def public(publication: Publication) -> Item:
         return Item(OPEN, text, told(missing))
     if not any(isinstance(leaf, ModelStage) for leaf in leaves(publication.stage)):
         return Item(DONE, text, "it has no weights: it is its spec file")
+    if publication.meta.open_weights is False:
+        return Item(YOURS, text, "open_weights = false on the card: say how others reach it, or write true")
     on_hub = dict.fromkeys(commits(publication.meta.loader_kwargs))
     if not on_hub:
         return Item(OPEN, text, "upload the weights, and name their commit under [card] commit")
@@ -148,7 +150,7 @@ def by_the_implementation(publication: Publication) -> Item:
             f"with it, such as MTEB_CASCADE_AUTOLOAD=0 mteb run -m {publication.meta.name} -t {task}, and compare",
         )
     versions = {
-        str((found.provenance or {}).get("versions", {}).get("mteb-cascade", "")) for found in publication.results
+        str(((found.provenance or {}).get("versions") or {}).get("mteb-cascade", "")) for found in publication.results
     }
     known = ", ".join(sorted(filter(None, versions)))
     return Item(DONE, text, f"both are mteb-cascade{f' {known}' if known else ''}, of this fingerprint")
@@ -165,8 +167,11 @@ def untrained_on(publication: Publication) -> Item:
     seen = sorted(tasks & datasets)
     if seen:
         return Item(YOURS, text, f"disclosed in training_datasets, as the data of {', '.join(seen)}")
-    stated = ", ".join(sorted(meta.training_datasets or ())) or "nothing"
-    return Item(YOURS, text, f"training_datasets says {stated}, none of which is evaluated here")
+    stated = ", ".join(sorted(meta.training_datasets or ()))
+    said = (
+        f"says {stated}, none of which is evaluated here" if stated else "is empty: it learned from no task of mteb's"
+    )
+    return Item(YOURS, text, f"training_datasets {said}")
 
 
 def command(publication: Publication) -> str:

@@ -20,6 +20,9 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 NEVER_FETCHED = ("*.bin", "*.pt", "*.pkl", "onnx/*")
 """What a snapshot is fetched without, as it is never loaded."""
 
+NO_PART = re.compile(r"(.*/)?(licen[cs]e|notice|copying)(\.\w+)?|.*\.(png|jpe?g|gif|svg|webp|pdf|csv)", re.IGNORECASE)
+"""Names of files that decide no score: a commit that has more of them is no other model."""
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -75,7 +78,11 @@ def commit_of(repository: str, sha: str) -> Commit:
 
 
 def cached(repository: str, sha: str) -> Commit:
-    """As `commit_of`, from the snapshot in the hub's cache."""
+    """As `commit_of`, from the snapshot in the hub's cache.
+
+    Raises:
+        InputError: It is not there.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -91,7 +98,11 @@ def cached(repository: str, sha: str) -> Commit:
 
 
 def asked(repository: str, sha: str) -> Commit:
-    """As `commit_of`, from the hub itself."""
+    """As `commit_of`, from the hub itself.
+
+    Raises:
+        InputError: The hub has no such model or commit, or does not answer.
+    """
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
@@ -142,4 +153,5 @@ def differences(expected: Mapping[str, str], commit: Commit) -> list[str]:
         for name, digest in expected.items()
         if commit.files.get(name) != digest
     ]
-    return said + [f"{name} is there too, and loading would read it" for name in commit.files if name not in expected]
+    more = [name for name in commit.files if name not in expected and not NO_PART.fullmatch(name)]
+    return said + [f"{name} is there too, and loading would read it" for name in more]

@@ -102,10 +102,14 @@ def shown(curve: Curve) -> Iterator[str]:
 
 
 def hurts(curve: Curve) -> str:
-    """What it takes from rank 1, and how much of that is judged at all."""
+    """What it takes from rank 1 and for which documents, and how much of what is first is judged at all."""
     broken, recovered = curve.count("broken", curve.depth), curve.count("recovered", curve.depth)
+    kinds = curve.sweep.get("broken_to", {}).get(curve.line, {})
+    counts = {kind: int(curve.at(values, curve.depth)) for kind, values in kinds.items()}
+    told = ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count)
     return (
-        f"At depth {curve.depth:,} on {escaped(curve.sweep['title'])} it puts a wrong document above a right first one "
-        f"for {broken:,} of {curve.sweep['queries']:,} queries, and a right one above a wrong one for {recovered:,}; "
+        f"At depth {curve.depth:,} on {escaped(curve.sweep['title'])} it puts another document above a right first one "
+        f"for {broken:,} of {curve.sweep['queries']:,} queries{f' ({told})' if told else ''}, and a right one above "
+        f"another for {recovered:,}; "
         f"{curve.judged(curve.depth):.0%} of the first documents are judged."
     )

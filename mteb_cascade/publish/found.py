@@ -12,6 +12,7 @@ from mteb_cascade.errors import InputError
 from mteb_cascade.publish.leaderboard import EXPERIMENTS, META, PROVENANCE
 from mteb_cascade.publish.publication import Fault, Found
 from mteb_cascade.spec import Spec, shown
+from mteb_cascade.stages.provenance import is_record
 
 
 class NoResultError(InputError):
@@ -103,14 +104,14 @@ def of_revision(folder: Path) -> Iterator[Found]:
 
 
 def provenance(path: Path) -> dict[str, Any] | None:
-    """What the evaluation wrote beside a result; None where it wrote nothing, or nothing that can be read."""
+    """What the evaluation wrote beside a result; None where it wrote nothing, or it is damaged."""
     record = json_of(path.parent / PROVENANCE / path.name)
-    return record if isinstance(record, dict) else None
+    return record if is_record(record) else None
 
 
 def json_of(path: Path) -> Any:
     """A JSON file's content; None where there is none or it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # The last of thousands of brackets.
         return None

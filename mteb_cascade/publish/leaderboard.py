@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mteb_cascade.errors import InputError, suggestion
+from mteb_cascade.json_file import parsed
 from mteb_cascade.spec import shown
 from mteb_cascade.values.measures import Measure
 
@@ -56,7 +56,7 @@ class Scores:
 
     def level(self, split: str) -> int:
         """From which grade on a document counted: 1, but in a result of ours that says otherwise."""
-        return max((int(scores.get("relevance_level", 1)) for scores in self.subsets(split)), default=1)
+        return max((scores.get("relevance_level", 1) for scores in self.subsets(split)), default=1)
 
     def mean(self, split: str, measure: str, subsets: Sequence[str] = ()) -> float | None:
         """A measure over these subsets, or all, each counting the same, as in mteb; None where one lacks it."""
@@ -115,7 +115,7 @@ class Published:
             InputError: The file is cut off.
         """
         path = self.folder / META
-        found = parsed(path, "mteb's description of a model") if path.is_file() else {}
+        found = parsed(path, "mteb's description of a model; fetch or make it again") if path.is_file() else {}
         return found if isinstance(found, dict) else {}
 
     @property
@@ -231,27 +231,17 @@ def read(path: Path) -> Scores:
     Raises:
         InputError: The file is no result of mteb, or is cut off.
     """
-    found = parsed(path, "a result of mteb")
+    found = parsed(path, "a result of mteb; fetch or make it again")
     try:
         splits = {
             str(split): {str(one.get("hf_subset", "default")): dict(one) for one in scores}
             for split, scores in found["scores"].items()
         }
+        if not all(isinstance(one.get("relevance_level", 1), int) for held in splits.values() for one in held.values()):
+            raise TypeError
         date = found.get("date")
         return Scores(path, splits, float(date) if isinstance(date, int | float) else path.stat().st_mtime)
     except (KeyError, TypeError, AttributeError, ValueError):
         raise InputError(
             f"{shown(path)}: is no result of mteb: expected scores by split, each a list of subsets"
         ) from None
-
-
-def parsed(path: Path, what: str) -> Any:
-    """A JSON file's content.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{shown(path)}: cannot be read ({error}); expected {what}; fetch or make it again") from None

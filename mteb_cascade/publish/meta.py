@@ -48,7 +48,7 @@ def reviewed(spec: Spec, stage: Stage, commit: str | None, files: Mapping[str, M
         spec: The model's.
         stage: The model; its weights need not be here.
         commit: The commit of its own weights, instead of the card's.
-        files: {fingerprint: {file: SHA-256}} that results name; those on the disk where they name none.
+        files: {fingerprint: {file: SHA-256}} that results name; beside those on the disk.
     """
     meta, mistakes = described(stage)
     found = Reviewed(meta)
@@ -116,20 +116,21 @@ def review_leaf(leaf: Stage, commit: str | None, files: Mapping[str, str] | None
             return
         place = (repository, str(sha))
     try:
-        found.commits[leaf.fingerprint] = compared(*place, files or dict(digests(leaf.files())))
+        # The result's fingerprint is that of the files here, so those count too: a record can be edited.
+        found.commits[leaf.fingerprint] = compared(*place, dict(digests(leaf.files())), files or {})
     except InputError as error:
         what, _, remedy = str(error).rpartition(": ")
         found.faults.append(Fault(f"{where} [card] commit", what, remedy))
 
 
-def compared(repository: str, sha: str, files: Mapping[str, str]) -> Commit:
-    """The commit, which has exactly these files.
+def compared(repository: str, sha: str, *several: Mapping[str, str]) -> Commit:
+    """The commit, which has exactly the files of each of these that names any.
 
     Raises:
         InputError: It has others, or cannot be looked at.
     """
     commit = commit_of(repository, sha)
-    if wrong := differences(files, commit):
+    if wrong := dict.fromkeys(text for files in several if files for text in differences(files, commit)):
         raise InputError(
             f"{repository} at {sha} is not the model of these results ({'; '.join(wrong)}): upload the folder with "
             "--push, or run the results again with the weights of that commit"

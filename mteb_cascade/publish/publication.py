@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mteb_cascade.errors import in_one_line
+
 if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
 
@@ -28,7 +30,7 @@ class Fault:
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what}. {self.remedy}"
+        return in_one_line(f"{self.where}: {self.what}. {self.remedy[:1].upper()}{self.remedy[1:]}")
 
 
 @dataclass(frozen=True)

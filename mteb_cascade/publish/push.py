@@ -31,7 +31,7 @@ def uploaded_files(publication: Publication) -> list[Path]:
     """The files that go to the hub, the card apart: those of the model's folder that loading reads.
 
     Raises:
-        InputError: The model has no folder of its own with weights in it, or one with pickled weights.
+        InputError: The model has no folder of its own with weights in it, or one with pickled weights, or links out.
     """
     spec, stage = publication.spec, publication.stage
     if not isinstance(stage, ModelStage) or Path(stage.model) != spec.weights:
@@ -47,6 +47,8 @@ def uploaded_files(publication: Publication) -> list[Path]:
                 f"--push: {shown(path)} would be uploaded, and it is neither safetensors nor configuration "
                 f"({', '.join(NEVER_FETCHED)}, *.py); remove it"
             )
+        if not path.resolve().is_relative_to(spec.weights.resolve()):
+            raise InputError(f"--push: {shown(path)} is a link to a file outside the model's folder; put a copy there")
     return files
 
 

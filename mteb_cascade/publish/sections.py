@@ -152,7 +152,7 @@ def training(publication: Publication, *, recipe: bool) -> Iterator[str]:
     if datasets is None:
         yield "What it was trained on is not stated."
     elif not datasets:
-        yield "Nothing was trained."
+        yield "On no task of mteb's."
     else:
         yield "Trained on, by the names of mteb's tasks:"
         yield ""
@@ -227,4 +227,10 @@ def limits(publication: Publication, told: list[Figures], curves: list[depth_cur
         yield "- Whether those figures are zero-shot cannot be told: its training data is not stated."
     yield from (f"- {depth_curve.hurts(curve)}" for curve in curves)
     if publication.experiments:
-        yield f"- {len(publication.experiments)} results with other depths or blends are experiments, not shown above."
+        count = len(publication.experiments)
+        what = (
+            "1 result with other depths or blends is an experiment"
+            if count == 1
+            else (f"{count} results with other depths or blends are experiments")
+        )
+        yield f"- {what}, not shown above."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mteb_cascade.errors import in_one_line
 from mteb_cascade.publish.found import json_of, models, roots
-from mteb_cascade.publish.leaderboard import EXPERIMENTS, META
+from mteb_cascade.publish.leaderboard import EXPERIMENTS, META, PROVENANCE
 from mteb_cascade.publish.publication import Fault, Found
 from mteb_cascade.publish.tasks import nearest, published_tasks
 from mteb_cascade.spec import shown
@@ -17,6 +17,9 @@ from mteb_cascade.spec import shown
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
     from mteb.results import TaskResult
+
+ROUNDED = 1e-5
+"""How far apart mteb's rounding leaves one figure that stands in a file twice."""
 
 
 def mistakes(folder: Path) -> list[str]:
@@ -74,7 +77,11 @@ def in_meta(path: Path, model: str, revision: str, experiment: str | None) -> It
     if str(meta.get("revision")) != revision:
         yield f"is of revision {meta.get('revision')}, in a folder of {revision}"
     # Only the name of the folder: mteb has no public function for it.
-    named = _serialize_experiment_kwargs_to_name(meta.get("experiment_kwargs"))
+    overrides = meta.get("experiment_kwargs")
+    if not isinstance(overrides, dict | None):
+        yield "its experiment_kwargs are no table"
+        return
+    named = _serialize_experiment_kwargs_to_name(overrides)
     if named != experiment:
         yield f"is of experiment {named}, in a folder of {experiment}"
 
@@ -91,6 +98,8 @@ def in_result(path: Path) -> Iterator[str]:
     if result.task_name != path.stem:
         yield f"is of task '{result.task_name}', in a file of {path.stem}"
     yield from without_score(result)
+    if task is not None:
+        yield from contradicting(result, task.metadata.main_score)
 
 
 def read(path: Path) -> tuple[TaskResult | None, str]:
@@ -116,6 +125,17 @@ def without_score(result: TaskResult) -> Iterator[str]:
                 yield f"has no main_score of split '{split}', subset '{entry.get('hf_subset')}'"
 
 
+def contradicting(result: TaskResult, main: str) -> Iterator[str]:
+    """The splits and subsets whose main score is not the measure that the task has for it, where that is there too."""
+    for split, entries in result.scores.items():
+        for entry in entries:
+            score, measure = entry.get("main_score"), entry.get(main)
+            if not isinstance(score, int | float) or not isinstance(measure, int | float):
+                continue
+            if abs(score - measure) > ROUNDED:
+                yield f"main_score of split '{split}', subset '{entry.get('hf_subset')}' is {score}, {main} {measure}"
+
+
 def result_faults(found: Found, task: type[AbsTask], model: str) -> Iterator[Fault]:
     """What a reviewer would send back of one result.
 
@@ -133,7 +153,7 @@ def result_faults(found: Found, task: type[AbsTask], model: str) -> Iterator[Fau
     if result.task_name != found.task:
         yield Fault(where, f"is of task '{result.task_name}'", "Give the file its task's name")
         return
-    for text in without_score(result):
+    for text in [*without_score(result), *contradicting(result, task.metadata.main_score)]:
         yield Fault(where, text, again)
     now = task.metadata.revision
     if result.dataset_revision != now:
@@ -142,6 +162,9 @@ def result_faults(found: Found, task: type[AbsTask], model: str) -> Iterator[Fau
     for split, subsets in result.get_missing_evaluations(task()).items():
         whole = "" if set(subsets) == {"default"} else f", subset {', '.join(sorted(subsets))}"
         yield Fault(where, f"split '{split}'{whole} is missing", f"{again}, with every split of the task")
+    beside = found.path.parent / PROVENANCE / found.path.name
+    if found.provenance is None and beside.is_file():
+        yield Fault(shown(beside), "is no record of how the result came about, or a damaged one", again)
     recorded = (found.provenance or {}).get("fingerprint")
     if recorded not in (None, found.revision):
         yield Fault(where, f"its provenance is of another model, {str(recorded)[:12]}", again)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mteb.models.model_meta import ModelMeta
 
 SETTINGS = "run_settings.jsonl"
+SNIPPET = "model_meta.py"
 
 
 def write(publication: Publication, output: Path) -> Path:
@@ -32,7 +33,7 @@ def write(publication: Publication, output: Path) -> Path:
         The folder.
 
     Raises:
-        InputError: It has faults, or the folder is a file.
+        InputError: It has faults, or the folder is something else than an earlier publication.
     """
     if publication.faults:
         raise InputError("\n".join(map(str, publication.faults)))
@@ -43,7 +44,7 @@ def write(publication: Publication, output: Path) -> Path:
         beside.mkdir(parents=True)
         write_results(publication, beside / "results")
         card.write(publication, beside)
-        (beside / "model_meta.py").write_text(snippet(publication), encoding="utf-8")
+        (beside / SNIPPET).write_text(snippet(publication), encoding="utf-8")
         if wrong := mistakes(beside):
             raise InputError("\n".join(wrong))
         if folder.exists():
@@ -51,19 +52,28 @@ def write(publication: Publication, output: Path) -> Path:
         try:
             beside.rename(folder)
         except OSError:
-            before.rename(folder)
+            if folder.exists():
+                raise InputError(f"{shown(folder)}: another process wrote it at the same time; publish again") from None
+            if before.exists():
+                before.rename(folder)
             raise
-        shutil.rmtree(before, ignore_errors=True)
+        finally:
+            if folder.exists():
+                shutil.rmtree(before, ignore_errors=True)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     return folder
 
 
 def check_free(folder: Path) -> None:
-    """Raise InputError where a folder cannot be written because a file is in its way."""
+    """Raise InputError where a file is in the way, or a folder that no publication made: it would be lost."""
     for place in (folder, *folder.parents):
         if place.exists() and not place.is_dir():
             raise InputError(f"-o: {shown(place)} is a file; name a folder for what is published")
+    if folder.is_symlink() or (folder.is_dir() and any(folder.iterdir()) and not (folder / SNIPPET).is_file()):
+        raise InputError(
+            f"-o: {shown(folder)} is there already and was not published before; name another folder, or remove it"
+        )
 
 
 def place_of(meta: ModelMeta) -> Path:

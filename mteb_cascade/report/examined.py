@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
+
+from mteb_cascade.report.plain_text import plain
 
 if TYPE_CHECKING:
     from mteb_cascade.studies.doctor.examine import Examination
@@ -69,16 +70,6 @@ def counted(count: int, what: str) -> str:
     ('1 check', 'no checks')
     """
     return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
-
-
-def plain(text: str) -> str:
-    r"""A text of anybody's in one line, without what moves a terminal's cursor or turns its text around.
-
-    >>> plain("a\n b\x1b[31m\u202e")
-    'a b [31m '
-    """
-    spaced = re.sub(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]+", " ", text)
-    return re.sub(r" +", " ", spaced)
 
 
 def show(examination: Examination, *, everything: bool = False) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mteb_cascade.errors import InputError
+from mteb_cascade.json_file import parsed
 from mteb_cascade.spec import shown
 
 FOLDER = Path("results/sweeps")
@@ -73,12 +73,7 @@ def read(path: Path) -> Result | None:
     Raises:
         InputError: The file cannot be read, or a sweep's result lacks something.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)}: there is no such file; expected the JSON that a sweep wrote") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{shown(path)}: cannot be read ({error}); expected the JSON that a sweep wrote") from None
+    found = parsed(path, "the JSON that a sweep wrote")
     if not isinstance(found, dict) or found.get("kind") != "sweep":
         return None
     missing = [key for key in NEEDED if key not in found]

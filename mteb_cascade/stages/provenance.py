@@ -48,6 +48,31 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
+def is_record(value: Any) -> bool:
+    """Whether a JSON value has the shape of a record; keys that are not needed to read it may be missing."""
+    if not isinstance(value, dict) or not all(isinstance(value.get(key), str) for key in ("model", "fingerprint")):
+        return False
+    names = all(isinstance(value.get(key), str | None) for key in ("name", "task", "split", "subset"))
+    tables = all(
+        isinstance(value.get(key), dict | None) for key in ("versions", "hardware", "git", "spec", "overrides")
+    )
+    lists = [value.get("stages") or [], value.get("parts") or []]
+    if (
+        not names
+        or not tables
+        or not all(isinstance(one, list) and all(isinstance(x, dict) for x in one) for one in lists)
+    ):
+        return False
+    return all(map(is_stage, lists[0])) and all(isinstance(x.get(key), str) for x in lists[1] for key in PART[:2])
+
+
+def is_stage(value: Mapping[str, Any]) -> bool:
+    """Whether a JSON value has the shape of an entry of `tree_of`."""
+    files = value.get("files")
+    names = all(isinstance(value.get(key), str) for key in ("label", "fingerprint"))
+    return names and isinstance(files, dict) and all(isinstance(one, str) for one in files.values())
+
+
 def record_of(stage: Stage, collection: Collection, split: str, *, seed: int | None = None) -> Record:
     """As `record`, of a split of a collection."""
     data = {

@@ -61,8 +61,10 @@ def test_a_mistake_is_one_line_and_writes_nothing(run: Callable[..., tuple[int, 
         (["our-bm25", "half.json", "-t", "data"], "half.json: cannot be read"),
         (["our-bm25", "our-tfidf"], "expected one or more tasks"),
         (["our-bm25", "our-tfidf", "-t", "./nowhere"], "there is no such folder"),
+        (["our-bm25", "our-tfidf", "-t", "data", "-o", "data"], "data: cannot be used (Is a directory)"),
+        (["our-bm25", "our-tfidf", "-t", "data", "-o", "half.json/x"], "half.json: cannot be used (Not a directory)"),
     ):
-        code, out, err = run(*arguments, "-o", "out.md")
+        code, out, err = run(*arguments, *([] if "-o" in arguments else ["-o", "out.md"]))
         assert (code, out, len(err.splitlines())) == (2, "", 1)
         assert part in err
         assert not (tmp_path / "out.md").exists()

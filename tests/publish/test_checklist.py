@@ -57,6 +57,8 @@ def test_faults_are_what_is_to_do(dense: Publication):
         "models/tiny.toml [card] commit: no commit of the hub is named. Name it",
     )
     assert found["The ModelMeta is filled"][0] == "[ ]" and "license: missing" in found["The ModelMeta is filled"][1]
+    closed = replace(dense, meta=dense.meta.model_copy(update={"open_weights": False}))
+    assert items(closed)["The model is public:"][0] == "[?]", "the card says that they cannot be downloaded"
     nothing = items(replace(dense, results=()))
     assert nothing["The implementation was tested"][1] == "mteb run -m tiny -t SciFact --output-folder ."
     assert nothing["The results were obtained"][0] == "[ ]"
@@ -67,7 +69,7 @@ def test_faults_are_what_is_to_do(dense: Publication):
     [
         ({"SciFact"}, "disclosed in training_datasets, as the data of SciFact"),
         ({"SciFact-PL"}, "disclosed in training_datasets, as the data of SciFact"),
-        (set(), "training_datasets says nothing, none of which is evaluated here"),
+        (set(), "training_datasets is empty: it learned from no task of mteb's"),
         (None, "training_datasets is not stated: list what it was trained on under [card]"),
     ],
 )

@@ -79,6 +79,11 @@ def test_every_difference_is_named() -> None:
         "extra.json is there too, and loading would read it",
     ]
     assert differences(commit.files, commit) == []
+    beside = dict.fromkeys(("LICENSE", "LICENCE.txt", "images/curve.PNG", "eval/results.csv"), "5")
+    assert differences(commit.files, Commit("o/n", SHA, {**commit.files, **beside})) == []
+    for name in ("licenses.json", "vocab.txt", "model.py"):
+        (said,) = differences(commit.files, Commit("o/n", SHA, {**commit.files, name: "5"}))
+        assert said.startswith(f"{name} is there too")
 
 
 @pytest.mark.parametrize("text", ["main", "v1.0", SHA[:12], SHA.upper(), f"{SHA}0", None, 7])

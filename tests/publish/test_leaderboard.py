@@ -108,7 +108,17 @@ def test_the_newest_revision_that_has_the_task_and_any_by_name(tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "content",
-    ["[]", "{}", '{"scores": 3}', '{"scores": {"test": {"ndcg@10": 1}}}', '{"scores": {"test": [3]}}', '{"scores": {'],
+    [
+        *(
+            "[]",
+            "{}",
+            '{"scores": 3}',
+            '{"scores": {"test": {"ndcg@10": 1}}}',
+            '{"scores": {"test": [3]}}',
+            '{"scores": {',
+        ),
+        *('{"scores": {"test": [{"relevance_level": "x"}]}}', "[" * 100_000),
+    ],
 )
 def test_other_files_are_refused_in_one_line(tmp_path: Path, content: str) -> None:
     path = tmp_path / "SciFact.json"

@@ -169,7 +169,7 @@ def test_a_cascade_shows_its_files_and_its_depth_curve(cascade: Publication, tin
         "`models/two.toml`",
         "`models/lexical.toml`",
         f'model = "{tiny_static.name}"',
-        "Nothing was trained.",
+        "On no task of mteb's.",
         "words, test: 2 queries, lexical \\> table, b = 0.5.",
     ):
         assert line in lines, line
@@ -184,6 +184,10 @@ def test_a_cascade_shows_its_files_and_its_depth_curve(cascade: Publication, tin
     broken = swept.result["outcomes"]["blended"]["broken"][1]
     (hurt,) = [line for line in lines if line.startswith("- At depth 2 on words, test it puts")]
     assert f" for {broken} of 2 queries" in hurt
+    kinds = {kind: counts[1] for kind, counts in swept.result["broken_to"]["blended"].items() if counts[1]}
+    assert sum(kinds.values()) == broken
+    assert all(f"{count} {kind}" in hurt for kind, count in kinds.items()), "nobody judged some: none is called wrong"
+    assert "wrong" not in hurt
 
 
 def test_the_files_of_a_cascade_run_it(cascade: Publication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import warnings
 from collections.abc import Callable
@@ -67,6 +68,7 @@ def test_publishing_ends_with_the_command_that_submits(run: Callable[..., Answer
         (["tiny", "--commit", "main"], "'main' is no commit of 40 hexadecimal digits"),
         (["tiny", "-t", "PythonDocsRetrieval"], "the leaderboard has no task 'PythonDocsRetrieval'"),
         (["tiny", "-o", "models/tiny.toml"], "-o: models/tiny.toml is a file"),
+        (["our-org/tiny", "-o", "models"], "-o: models/tiny is there already and was not published before"),
         (["nobody"], "unknown model 'nobody'"),
         (["tiny", "--check", "--push"], "--check writes and sends nothing"),
         (["funnel", "--push"], "--push: funnel has no weights of its own"),
@@ -77,6 +79,22 @@ def test_bad_input_ends_in_one_line(run: Callable[..., Answer], arguments: list[
     answer = run(*arguments)
     assert (answer.code, answer.out, len(answer.err.splitlines())) == (2, "", 1), answer.err
     assert said in answer.err
+    assert not Path("published").exists()
+    assert Path("models/tiny/model.safetensors").is_file()
+
+
+def test_push_follows_no_link_out_of_the_models_folder(run: Callable[..., Answer], tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text("{}")
+    Path("models/tiny/notes.json").symlink_to(tmp_path / "secret.json")
+    answer = run("tiny", "--push", "--yes")
+    assert (answer.code, answer.out) == (2, "")
+    assert "--push: models/tiny/notes.json is a link to a file outside the model's folder" in answer.err
+
+
+def test_no_is_no(run: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})("n\n"))
+    answer = run("tiny", "--push")
+    assert (answer.code, answer.err) == (1, "nothing was uploaded\n")
     assert not Path("published").exists()
 
 

@@ -76,7 +76,7 @@ def test_markdown_has_nothing_of_a_name_in_it_that_is_markup() -> None:
     lines = markdown(comparison(["data", "other"])).splitlines()
     assert lines[2] == "| model | data | other | mean | params | MB |"
     assert lines[4] == "| base | .500 | **.500** | **.500** | – | – |"
-    assert lines[5] == r"| a\_b\|c&d% \[31m\<i\> | **.750**† | .123 | .437 | 22.7M | 87 |"
+    assert lines[5] == r"| a\_b\|c\&d% \[31m\<i\> | **.750**† | .123 | .437 | 22.7M | 87 |"
     assert lines[6] == "| =1+1 | – | **.500** | – | – | – |"
     assert "| model | task | difference | 95 % interval | p | Holm |" in lines
 

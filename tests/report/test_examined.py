@@ -71,7 +71,7 @@ def test_texts_of_anybody_move_no_cursor_and_are_no_markup():
     nasty = Finding("leak", "m\x1b[2J", "fail", "query '\x1b[31mred\u202e[bold]\r\nnext\x07'", "\x9b1m mend")
     text = written([nasty])
     assert not set(text) & set("\x1b\x07\r\x9b\u202e")
-    assert "[31mred [bold] next" in text
+    assert "[31mred[bold] next" in text
 
 
 def test_colours_are_for_terminals():

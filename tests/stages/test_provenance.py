@@ -128,6 +128,23 @@ def test_without_git_there_is_no_commit(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert provenance.record_of(BM25(), tiny({}), "test")["git"] is None
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("fingerprint", 3), ("versions", []), ("hardware", "x"), ("git", [1]), ("stages", 3), ("stages", [{}])],
+        *[
+            ("stages", [{"label": "x", "fingerprint": "y", "files": {"a": 1}}]),
+            ("parts", [{"split": 3}]),
+            ("parts", "x"),
+        ],
+    ],
+)
+def test_what_has_another_shape_is_no_record(whole: Cascade, key: str, value: object) -> None:
+    record = json.loads(json.dumps(provenance.record(whole, {"task": "x"})))
+    assert provenance.is_record(record)
+    assert not provenance.is_record({**record, key: value})
+
+
 def test_several_parts_and_one() -> None:
     record = provenance.record_of(BM25(), tiny({"q": {"a": 1}}), "test")
     (part,) = provenance.parts_of(record)

@@ -108,7 +108,11 @@ def read(stage: LateInteraction, texts: list[str], task: Task) -> list[tuple[lis
 
 
 def compared(stage: LateInteraction, output: dict[str, Any]) -> tuple[list[Token], torch.Tensor]:
-    """The tokens of one text that are compared and their vectors, of what the model gave for it."""
+    """The n tokens of one text that are compared and their vectors [n, d], of what the model gave for it.
+
+    Raises:
+        InputError: The vectors are not those of single tokens.
+    """
     vectors, mask, ids = (output.get(name) for name in ("token_embeddings", "attention_mask", "input_ids"))
     tokenizer = stage.network.tokenizer
     if vectors is None or mask is None or ids is None or tokenizer is None or not len(vectors) == len(mask) == len(ids):

@@ -17,7 +17,7 @@ from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.model_meta import facts_of
 from mteb_cascade.studies.comparing import standings
 from mteb_cascade.studies.comparing.comparison import Comparison, Model, PairedTest, Standing
-from mteb_cascade.studies.comparing.contenders import Contender, Files, contenders
+from mteb_cascade.studies.comparing.contenders import Contender, Files, contenders, tasks_of
 from mteb_cascade.studies.comparing.earlier import Earlier, in_folder
 from mteb_cascade.studies.comparing.notes import notes_of
 from mteb_cascade.studies.comparing.tasks import Compared, described, loaded, source_of
@@ -54,7 +54,7 @@ def compare(
     Args:
         models: Names of specs, folders, hub ids, run files, JSON files of `evaluate -o`, published models as
             `org/name` or `org/name@revision`, or stages.
-        tasks: PythonDocs, BEIR folders, or tasks of mteb.
+        tasks: PythonDocs, BEIR folders, or tasks of mteb; where none is named, those of the JSON files.
         measures: Such as ndcg@10; the first is tested.
         against: Label of the model that the others are compared with; the first by default.
         split: Split of every task; each task's own default where none is named.
@@ -73,6 +73,7 @@ def compare(
     measures = with_success(list(dict.fromkeys(measures)))
     if len(models) < 2:
         raise InputError(f"compare: expected two or more models, got {len(models)}")
+    tasks = tasks or tasks_of(models)
     if not tasks:
         raise InputError("compare: expected one or more tasks: -t TASK")
     if 0 < latency < LEAST_CALLS or latency < 0:

@@ -43,6 +43,17 @@ class Contender:
     note: str = ""
 
 
+def tasks_of(names: Sequence[str | Stage]) -> list[str]:
+    """What the JSON files of `evaluate -o` among these were evaluated on, as it was typed then.
+
+    Raises:
+        InputError: One cannot be read.
+    """
+    files = [Path(name).expanduser() for name in names if isinstance(name, str) and name.endswith(".json")]
+    found = [read(path) for path in files if path.is_file()]
+    return list(dict.fromkeys(one.source for one in found if one is not None))
+
+
 def contenders(names: Sequence[str | Stage], tasks: Sequence[AskedTask], board: Leaderboard) -> list[Contender]:
     """All that are named, in their order; JSON files of one model are one contender.
 
@@ -85,6 +96,9 @@ def contender(name: str | Stage, tasks: Sequence[AskedTask], board: Leaderboard)
     """One model by what a person typed.
 
     A JSON of `evaluate -o`; else a spec; else a published model; else whatever `load` finds.
+
+    Raises:
+        InputError: Nothing has that name, or the file is no evaluation.
     """
     if isinstance(name, Stage):
         return Contender(name.label, name)

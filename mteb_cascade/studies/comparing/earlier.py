@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 from mteb_cascade.corpora.collection import Collection
 from mteb_cascade.corpora.query_figures import ENDING
 from mteb_cascade.errors import InputError, in_one_line
+from mteb_cascade.json_file import parsed
 from mteb_cascade.spec import shown
-from mteb_cascade.stages.provenance import PART, parts_of, qrels_digest
+from mteb_cascade.stages.provenance import PART, is_record, parts_of, qrels_digest
 
 BESIDE = "provenance"
 """The folder beside mteb's results that holds their records and the figures of each query."""
@@ -25,6 +25,8 @@ NEEDED = (
     "scores",
 )
 """What the JSON of `evaluate -o` has."""
+
+EXPECTED = "what `mteb-cascade evaluate -o` writes"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,7 @@ class Earlier:
         model: The model's label, what cannot be printed left out.
         fingerprint: The model's.
         task: Name of the collection.
+        source: What was typed for it: its name, or a folder's path.
         part: Split, subset, digests and relevance level.
         means: {measure: mean over queries}; {} where the JSON has none.
         latency: What it keeps of latencies.
@@ -48,6 +51,7 @@ class Earlier:
     model: str
     fingerprint: str
     task: str
+    source: str
     part: Mapping[str, Any]
     means: Mapping[str, float] = field(default_factory=dict)
     latency: object = None
@@ -107,7 +111,7 @@ def read(path: Path) -> Earlier | None:
     Raises:
         InputError: It cannot be read.
     """
-    found = parsed(path)
+    found = parsed(path, EXPECTED)
     if not isinstance(found, dict) or any(key not in found for key in NEEDED) or not isinstance(found["scores"], dict):
         return None
     known = found.get("provenance")
@@ -118,6 +122,7 @@ def read(path: Path) -> Earlier | None:
         printable(found["model"]),
         str(found["fingerprint"]),
         printable(found["collection"]),
+        printable(found.get("source") or found["collection"]),
         {**{key: found.get(key) for key in PART}, "qrels_digest": judged},
         {name: float(value) for name, value in found["scores"].items() if isinstance(value, int | float)},
         found.get("latency_ms"),
@@ -131,15 +136,14 @@ def beside(path: Path) -> Iterator[Earlier]:
     Raises:
         InputError: It cannot be read.
     """
-    record = parsed(path)
-    if not isinstance(record, dict) or not {"model", "fingerprint", "task"} <= set(record):
+    record = parsed(path, EXPECTED)
+    if not is_record(record) or "task" not in record:
         return
     for part in parts_of(record):
         subset = "" if part["subset"] == "default" else f".{part['subset']}"
         queries = path.with_name(f"{path.stem}.{part['split']}{subset}{ENDING}")
-        yield Earlier(
-            path, queries, printable(record["model"]), str(record["fingerprint"]), printable(record["task"]), part
-        )
+        model, task = printable(record["model"]), printable(record["task"])
+        yield Earlier(path, queries, model, str(record["fingerprint"]), task, task, part)
 
 
 def in_folder(folder: Path) -> list[Earlier]:
@@ -162,20 +166,6 @@ def in_folder(folder: Path) -> list[Earlier]:
             f"evaluate -o` writes them, or mteb's results with their {BESIDE} folders"
         )
     return found
-
-
-def parsed(path: Path) -> Any:
-    """A JSON file's content.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(
-            f"{shown(path)}: cannot be read ({in_one_line(error)}); expected what `mteb-cascade evaluate -o` writes"
-        ) from None
 
 
 def printable(text: object) -> str:

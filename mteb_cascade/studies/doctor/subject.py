@@ -24,7 +24,7 @@ from mteb_cascade.values.lookup import looked_up
 from mteb_cascade.values.qrels import Qrels
 from mteb_cascade.values.run import PAD, Run
 
-DEPTH = 10
+DEPTH = 6
 """Candidates a query that a stage is examined on."""
 
 POOL = 100
@@ -36,7 +36,7 @@ OTHERS = 3
 SWAPPED_FIRST = 2
 """Queries that tell whether a stage is symmetric."""
 
-CLOSE = 25
+CLOSE = 20
 """Queries of which answers are compared with close candidates, both ways round."""
 
 
@@ -197,7 +197,7 @@ def unranked(ids: tuple[str, ...], corpus: Corpus, docs: NDArray[np.int32]) -> R
 
 
 def checked(stage: Stage, candidates: Run, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The scores, -inf at pads.
+    """The scores [Q, K], -inf at pads.
 
     Raises:
         InputError: They have not the candidates' shape, or one is NaN or +inf.

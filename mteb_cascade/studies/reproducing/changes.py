@@ -142,11 +142,14 @@ def numbers(value: Any) -> Iterator[tuple[str, float]]:
 
 
 def changed_surroundings(record: Mapping[str, Any], device: str | None) -> list[str]:
-    """A line for each version and each part of the machine that differs: information, no fault."""
+    """A line for each version and each part of the machine that differs: information, no fault.
+
+    What a result does not say, such as the threads of a library that it did not need, is not compared.
+    """
     now = {"versions": versions(), "hardware": hardware(device)}
     return [
         f"{name}: {then} then, {now[key].get(name)} now"
         for key in now
         for name, then in (record.get(key) or {}).items()
-        if then != now[key].get(name)
+        if then is not None and then != now[key].get(name)
     ]

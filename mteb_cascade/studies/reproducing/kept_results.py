@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mteb_cascade.errors import InputError
+from mteb_cascade.json_file import parsed
 from mteb_cascade.spec import shown
+from mteb_cascade.stages.provenance import is_record
 
 Kind = Literal["mteb", "evaluation", "sweep", "demo"]
 
-EXPECTED = "expected a result of mteb, or the JSON that `mteb-cascade evaluate -o`, `sweep` or `demo` wrote"
+EXPECTED = "a result of mteb, or the JSON that `mteb-cascade evaluate -o`, `sweep` or `demo` wrote"
 
 NEEDED: dict[Kind, tuple[str, ...]] = {
     "mteb": ("task_name", "scores", "dataset_revision"),
@@ -22,6 +23,15 @@ NEEDED: dict[Kind, tuple[str, ...]] = {
     "demo": ("chosen_on_dev", "scores", "sweep", "revision"),
 }
 """What each kind of result holds, as far as it takes to run it again."""
+
+SHAPES: dict[str, Any] = {
+    **dict.fromkeys(("split", "subset", "source", "collection", "task", "task_name"), str),
+    **dict.fromkeys(("scores", "first", "curves"), dict),
+    **dict.fromkeys(("steps", "measures"), list),
+    **dict.fromkeys(("relevance_level", "k"), int | None),
+    "depth": int,
+}
+"""What those values are that are looked into."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,36 +68,23 @@ def read(path: Path) -> Kept:
     Raises:
         InputError: It cannot be read, or is none.
     """
-    content = read_json(path)
+    content = parsed(path, EXPECTED)
     kind = kind_of(content)
     if kind is None:
-        raise InputError(f"{shown(path)}: is no result; {EXPECTED}{beside(path)}")
+        raise InputError(f"{shown(path)}: is no result; expected {EXPECTED}{beside(path)}")
     missing = [key for key in NEEDED[kind] if key not in content]
     if missing:
-        raise InputError(f"{shown(path)}: a result of {kind} without {', '.join(missing)}; {EXPECTED}")
+        raise InputError(f"{shown(path)}: a result of {kind} without {', '.join(missing)}; expected {EXPECTED}")
+    wrong = [key for key, shape in SHAPES.items() if key in content and not isinstance(content[key], shape)]
+    if wrong := wrong + ["scores"] * (kind == "evaluation" and content["scores"] == {}):
+        raise InputError(f"{shown(path)}: its {', '.join(wrong)} cannot be what was written; expected {EXPECTED}")
     records = records_of(path, kind, content)
     for record in records:
-        if not isinstance(record, dict) or not all(
-            isinstance(record.get(key), str) for key in ("model", "fingerprint")
-        ):
-            raise InputError(f"{shown(path)}: its provenance names no model and fingerprint; evaluate again")
+        if not is_record(record):
+            raise InputError(
+                f"{shown(path)}: its provenance names no model and fingerprint, or is damaged; evaluate again"
+            )
     return Kept(path, kind, content, tuple(records))
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file.
-
-    Raises:
-        InputError: It cannot be read.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{shown(path)}: there is no such file; {EXPECTED}") from None
-    except IsADirectoryError:
-        raise InputError(f"{shown(path)}: is a folder; {EXPECTED}") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{shown(path)}: cannot be read as JSON ({error}); {EXPECTED}") from None
 
 
 def kind_of(content: Any) -> Kind | None:
@@ -110,10 +107,14 @@ def beside(path: Path) -> str:
 
 
 def records_of(path: Path, kind: Kind, content: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The provenance that a result has, inside or beside it, or what stands for it."""
+    """The provenance that a result has, inside or beside it, or what stands for it.
+
+    Raises:
+        InputError: A sweep's result has none, or the file beside it cannot be read.
+    """
     if kind == "mteb":
         file = path.parent / "provenance" / path.name
-        return [read_json(file)] if file.is_file() else [record_of_folder(path)]
+        return [parsed(file, EXPECTED)] if file.is_file() else [record_of_folder(path)]
     if kind == "demo":
         known = content.get("fingerprints") or {}
         found = content.get("provenance") or {name: {"model": name, "fingerprint": one} for name, one in known.items()}
@@ -130,7 +131,8 @@ def record_of_folder(path: Path) -> dict[str, Any]:
     of_experiment = path.absolute().parent.parent.name == "experiments"
     revision = path.absolute().parents[2] if of_experiment else path.absolute().parent
     file = path.parent / "model_meta.json"
-    meta = read_json(file) if file.is_file() else {}
+    content = parsed(file, EXPECTED) if file.is_file() else {}
+    meta = content if isinstance(content, dict) else {}
     name = meta.get("name") or revision.parent.name.replace("__", "/", 1)
     overrides = meta.get("experiment_kwargs") or None
     return {"model": name, "name": name, "fingerprint": revision.name, "overrides": overrides, "from_folder": True}

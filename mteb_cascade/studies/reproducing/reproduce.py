@@ -89,7 +89,7 @@ def reproduce(
         return Reproduction(kept, models, in_order, data, ran=False)
     for stage in stages.values():
         stage.prepare()
-    say(f"running {', '.join(models)} on {kept.task} again")
+    say(f"running {', '.join(models)} on {task or kept.task} again")
     with off():
         now = rerun.now()
     compared, largest, figures = changed_figures(rerun.then, now)

@@ -81,7 +81,11 @@ def model_of(kept: Kept, record: Mapping[str, Any]) -> Stage:
 
 
 def part_named(kept: Kept, told: Mapping[str, Any]) -> Stage:
-    """A stage by what a result calls it: a spec of this folder, or a model of the hub."""
+    """A stage by what a result calls it: a spec of this folder, or a model of the hub.
+
+    Raises:
+        InputError: It is not here.
+    """
     name = told.get("name") or told["label"]
     for one in (name, told["label"]):
         spec = specs.find(one) if specs.NAME.fullmatch(one) else None
@@ -118,7 +122,11 @@ def rerun_of(kept: Kept, stages: Mapping[str, Stage], task: str | None) -> Rerun
 
 
 def collection_of(kept: Kept, split: str, task: str | None) -> Collection:
-    """The collection of a result, with its split."""
+    """The collection of a result, with its split.
+
+    Raises:
+        InputError: It is not where the result says.
+    """
     content = kept.content
     try:
         (found,) = load_subsets(
@@ -147,7 +155,11 @@ def of_evaluation(kept: Kept, stage: Stage, task: str | None) -> Rerun:
 
 
 def of_sweep(kept: Kept, stage: Stage, task: str | None) -> Rerun:
-    """A sweep of one pipeline; a blend that was chosen on development queries is chosen again."""
+    """A sweep of one pipeline; a blend that was chosen on development queries is chosen again.
+
+    Raises:
+        InputError: The model is no cascade here, or the collection is not there.
+    """
     content = kept.content
     split, dev = content["split"], content.get("dev")
     collection = collection_of(kept, split, task)
@@ -161,7 +173,7 @@ def of_sweep(kept: Kept, stage: Stage, task: str | None) -> Rerun:
     whole = Task(kept.task, collection, split, dev, {})
     measures = tuple(content["measures"])
     pool = max([content["depth"], *stage.depths[:-1], *(Measure.parse(name).cutoff for name in measures)])
-    in_full = any("full corpus" in lines for lines in content["curves"].values())
+    in_full = any(lines.get("full corpus") is not None for lines in content["curves"].values())
 
     def now() -> Any:
         wanted = whole.wanted(pool)
@@ -193,7 +205,11 @@ def of_demo(kept: Kept) -> Rerun:
 
 
 def of_mteb(kept: Kept, stage: Stage, task: str | None) -> Rerun:
-    """A result of mteb's, by mteb, without its cache."""
+    """A result of mteb's, by mteb, without its cache.
+
+    Raises:
+        InputError: Its task is not here.
+    """
     import mteb
 
     from mteb_cascade.corpora import mteb_task

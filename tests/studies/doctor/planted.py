@@ -92,6 +92,13 @@ class Constant(Coverage):
         return np.ones_like(scores)
 
 
+class Sigmoid(Coverage):
+    """Logits of a trained cross-encoder's size, after the activation that `predict` applies by default."""
+
+    def given(self, scores: np.ndarray, texts: list[str]) -> np.ndarray:
+        return 1 / (1 + np.exp(-60 * (scores - 0.2)))
+
+
 FAULTY: dict[type[Coverage], str] = {
     Negated: "score sign",
     Swapped: "query and document swapped",

@@ -8,6 +8,7 @@ from doctored import Given, collection_of, placed
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
 from mteb_cascade.studies.doctor.checks import ceiling, labels
+from mteb_cascade.studies.doctor.subject import DEPTH
 from mteb_cascade.values.run import PAD
 
 WORDS = ("fox", "whale", "tree", "stone", "sea", "moon")
@@ -35,12 +36,13 @@ def test_something_to_win():
 
 
 def test_nothing_to_win_since_all_stands_at_rank_1():
-    one = ceiling_of([[0, 5], [1, 5], [2, 4], [5, 4]])
+    one = ceiling_of([[row, 59] for row in range(9)] + [[59, 58]])
     assert (one.verdict, one.figures["to_win"]) == ("fail", 0)
+    assert ceiling_of([[row, 59] for row in range(9)]).verdict == "note"  # too few queries to blame anything
 
 
 def test_nothing_to_win_since_nothing_is_found():
-    one = ceiling_of([[5, 4], [5, 4], [5, 4], [5, PAD]])
+    one = ceiling_of([[59, 58]] * 9 + [[59, PAD]])
     assert (one.verdict, one.figures["reachable"]) == ("fail", 0)
     assert "mend before first" in one.remedy
 
@@ -89,7 +91,7 @@ def test_judged_shares_and_bounds_by_hand():
     one = labels_of(grades, scores, received, queries=20)
     assert one.verdict == "ok"
     assert one.figures["judged@1"] == pytest.approx(13 / 20)
-    assert one.figures["judged@10"] == pytest.approx(21 / 40)
+    assert one.figures[f"judged@{DEPTH}"] == pytest.approx(21 / 40)
     assert one.figures["received_judged@1"] == 1
     assert (one.figures["success@1_low"], one.figures["success@1_high"]) == pytest.approx((12 / 20, 19 / 20))
 

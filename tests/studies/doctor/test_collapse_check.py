@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from doctored import Given, collection_of, placed
-from planted import Constant, Coverage, in_place, one
+from planted import Constant, Coverage, Sigmoid, in_place, one
 
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.studies.doctor.checks import collapse
 
 TEXTS = ("fox", "whale", "zebra", "fox", "stone")
 GONE = -np.inf
-
-
-class Sigmoid(Coverage):
-    """Logits of a trained cross-encoder's size, after the activation that `predict` applies by default."""
-
-    def given(self, scores, texts):
-        return 1 / (1 + np.exp(-60 * (scores - 0.2)))
 
 
 def of(scores):

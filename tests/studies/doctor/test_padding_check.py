@@ -49,6 +49,16 @@ def test_pads_that_are_read():
     assert found.figures["largest"] == pytest.approx(expected, rel=1e-4)
 
 
+def test_scores_that_follow_from_the_place_in_the_list():
+    """Every answer that is tried stands first, so that all other checks find such a reranker perfect."""
+
+    class Places(Coverage):
+        def score(self, queries, candidates):
+            return np.where(candidates.docs >= 0, -np.arange(candidates.depth), -np.inf).astype(np.float32)
+
+    assert one(padding.check(in_place(Places()))).verdict == "fail"
+
+
 def test_a_stage_that_compares_its_candidates_says_so():
     class Listwise(Padded):
         pointwise = False

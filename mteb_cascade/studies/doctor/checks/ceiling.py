@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
-from mteb_cascade.studies.doctor.finding import Finding
+from mteb_cascade.studies.doctor.finding import Finding, Verdict
 from mteb_cascade.studies.doctor.subject import Subject
 
 CHECK = "ceiling"
@@ -14,6 +14,9 @@ CHECK = "ceiling"
 FEW, HARDLY = 0.05, 0.1
 """Share of queries that a reranker can win at all, below which that is noted; and with an answer in the pool, below
 which it fails."""
+
+FEWEST = 10
+"""Queries of which such a share is told as more than a note."""
 
 
 def check(subject: Subject) -> Iterator[Finding]:
@@ -33,12 +36,13 @@ def check(subject: Subject) -> Iterator[Finding]:
     )
     figures = {"queries": queries, "depth": depth, "reachable": reachable, "at_rank_1": already, "to_win": to_win}
     label = stage.label
+    moot: Verdict = "fail" if queries >= FEWEST else "note"
     if reachable < HARDLY * queries:
         remedy = f"mend {subject.sender} first, or make depth larger: what it does not find, no reranker can"
-        yield Finding(CHECK, label, "fail", evidence, remedy, figures)
+        yield Finding(CHECK, label, moot, evidence, remedy, figures)
     elif not to_win:
         remedy = "make depth larger, ask a harder collection, or leave the reranker out"
-        yield Finding(CHECK, label, "fail", evidence, remedy, figures)
+        yield Finding(CHECK, label, moot, evidence, remedy, figures)
     elif to_win < FEW * queries:
         remedy = "a larger depth or a harder collection would tell more"
         yield Finding(CHECK, label, "note", evidence, remedy, figures)

@@ -23,7 +23,7 @@ FEW_QUERIES = 20
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """Judged@1 and Judged@10 of the whole model's ranking and of the one that it received.
+    """Judged@1 and Judged@`DEPTH` of the whole model's ranking and of the one that it received.
 
     The better judged of the two counts: a ranking of nothing but unjudged documents may be the model's own fault, where
     the one before it is judged.
@@ -34,13 +34,13 @@ def check(subject: Subject) -> Iterator[Finding]:
     run = ranking_of(subject)
     after, before = (subject.qrels.of_run(one) for one in (run, subject.received.cut(DEPTH)))
     at_1 = judged(run, after, 1), judged(subject.received, before, 1)
-    at_10 = judged(run, after, DEPTH), judged(subject.received, before, DEPTH)
+    deeper = judged(run, after, DEPTH), judged(subject.received, before, DEPTH)
     queries = len(run.query_ids)
     low = float((after[:, :1] >= subject.qrels.relevance_level).sum() / queries)
     high = min(1.0, low + 1 - at_1[0])
     evidence = (
-        f"of the first documents {at_1[0]:.0%} are judged, of the first {DEPTH} {at_10[0]:.0%} (of {subject.sender}'s "
-        f"{at_1[1]:.0%} and {at_10[1]:.0%}); success@1 lies between {low:.2f} and {high:.2f}, the unjudged taken for "
+        f"of the first documents {at_1[0]:.0%} are judged, of the first {DEPTH} {deeper[0]:.0%} (of {subject.sender}'s "
+        f"{at_1[1]:.0%} and {deeper[1]:.0%}); success@1 lies between {low:.2f} and {high:.2f}, the unjudged taken for "
         f"wrong or for right ({queries} queries)"
     )
     verdict: Verdict = "ok"
@@ -56,9 +56,9 @@ def check(subject: Subject) -> Iterator[Finding]:
     figures = {
         "queries": queries,
         "judged@1": at_1[0],
-        f"judged@{DEPTH}": at_10[0],
+        f"judged@{DEPTH}": deeper[0],
         "received_judged@1": at_1[1],
-        f"received_judged@{DEPTH}": at_10[1],
+        f"received_judged@{DEPTH}": deeper[1],
         "success@1_low": low,
         "success@1_high": high,
     }

@@ -42,9 +42,10 @@ def check(subject: Subject) -> Iterator[Finding]:
         yield Finding(CHECK, label, "skipped", "all candidates are of one length")
         return
     short = shortest[rows, None]
-    beside = np.hstack([short, np.full_like(short, longest)])
+    # Second, since alone it is first: a score that follows from its place in the list moves as well.
+    beside = np.hstack([np.full_like(short, longest), short])
     alone = one_by_one(subject, rows, short)
-    together = scored(subject, afresh(stage), rows, beside)[:, 0]
+    together = scored(subject, afresh(stage), rows, beside)[:, 1]
     spread = float(np.std(subject.scores[np.isfinite(subject.scores)]))
     moved = np.abs(together - alone) / max(spread, 1e-12)
     dtype = stage.computes_in if isinstance(stage, ModelStage) else "float32"
@@ -70,7 +71,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 
 
 def by_length(subject: Subject) -> tuple[NDArray[np.int32], int]:
-    """Each query's shortest candidate, -1 where it has none, and the longest of all."""
+    """Each query's shortest candidate [Q], -1 where it has none, and the longest of all."""
     docs = subject.candidates.docs
     sizes = pc.binary_length(subject.candidates.corpus.texts).to_numpy()[docs].astype(np.float64)
     shortest = docs[np.arange(len(docs)), np.where(docs == PAD, np.inf, sizes).argmin(axis=1)]

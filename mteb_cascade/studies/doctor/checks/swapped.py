@@ -36,8 +36,15 @@ def shown(subject: Subject) -> bool:
     given, turned = separation(subject.close_scores, clusters), separation(subject.swapped_scores, clusters)
     gained = turned.areas - given.areas
     clear = turned.area - given.area >= CLEARLY and p_of(gained, clusters) < LEVEL
-    # Scores of the wrong sign gain by swapping too, but more by being negated.
-    return clear and turned.area > max(0.5, 1 - given.area) and turned.p_value < LEVEL
+    # Scores of the wrong sign gain by swapping too, but more by being negated; and they are wrong of any document.
+    negated = 1 - given.area
+    better = turned.area > negated or (turned.area == negated and not far_below(subject))
+    return clear and better and turned.area > 0.5 and turned.p_value < LEVEL
+
+
+def far_below(subject: Subject) -> bool:
+    """Whether answers score below answers to other queries, as they are given."""
+    return separation(subject.probe_scores, subject.part.clusters).area < 0.5
 
 
 def check(subject: Subject) -> Iterator[Finding]:
