@@ -265,6 +265,14 @@ def test_latency_is_of_local_models_and_sizes_are_of_headers(house: Path, tiny_b
     assert any("k = 10, 200 calls" in note and "processor" in note for note in found.notes)
 
 
+def test_a_folder_of_any_name_is_a_task(house: Path) -> None:
+    beir(house / "my data", "")
+    (house / "my data" / "task.toml").unlink()
+    spaced, plain = (compare(["our-bm25", "our-low"], [name]) for name in ("my data", "data"))
+    for one, other in zip(spaced.models, plain.models, strict=True):
+        assert one.standings["my data"].means == pytest.approx(dict(other.standings["data"].means))
+
+
 def test_bad_input_is_told_before_any_work(house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MTEB_CACHE", str(house / "no-cache"))
     board = published(house / "board", ndcg_at_10=0.5)

@@ -50,6 +50,8 @@ def source_of(name: str) -> AskedTask:
     folder = Path(name).expanduser()
     if name in ("PythonDocs", PYTHONDOCS):
         return AskedTask(name, PYTHONDOCS, "PythonDocs", "test")
+    if folder.is_dir() and not (folder / FILE).is_file():
+        return AskedTask(name, "", folder.name, "test")
     if folder.is_dir():
         entry = TaskEntry.of(folder)
         return AskedTask(name, entry.published, entry.name, main_of(entry.splits))
