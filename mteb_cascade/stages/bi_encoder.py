@@ -50,10 +50,7 @@ class BiEncoder(EncoderStage):
         """The SentenceTransformer in this folder."""
         from sentence_transformers import SentenceTransformer
 
-        network = SentenceTransformer(str(folder), **self.loading())
-        if self.max_length is not None:
-            network.max_seq_length = self.max_length
-        return network
+        return self.limited(SentenceTransformer(str(folder), **self.loading()))
 
     def encode_queries(self, texts: list[str]) -> NDArray[np.float32]:
         """float32 [len(texts), d]."""

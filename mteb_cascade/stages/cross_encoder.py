@@ -45,9 +45,12 @@ class CrossEncoder(ModelStage):
         """The model in this folder.
 
         Raises:
-            InputError: Its head is newly initialised, it has several labels, or batches would change its scores.
+            InputError: Its head is newly initialised, it has several labels, batches would change its scores, or it
+                cannot cut texts at `max_length`.
         """
         if read_json(folder / "config.json").get(MODULE_KEY):
+            if self.max_length is not None:
+                raise InputError(self.reads_whole)
             return load_module(folder, self.device)
         from sentence_transformers import CrossEncoder as Network
 

@@ -89,10 +89,7 @@ class LateInteraction(EncoderStage):
         """The MultiVectorEncoder in this folder."""
         from sentence_transformers import MultiVectorEncoder
 
-        network = MultiVectorEncoder(str(folder), **self.loading())
-        if self.max_length is not None:
-            network.max_seq_length = self.max_length
-        return network
+        return self.limited(MultiVectorEncoder(str(folder), **self.loading()))
 
     def encode_queries(self, texts: list[str]) -> list[torch.Tensor]:
         """[tokens, d] of each text, float32 in main memory."""

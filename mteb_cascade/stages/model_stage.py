@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import SERVING, Stage, hash_of
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.files import digests, model_files
+from mteb_cascade.stages.own_code import is_ours
 from mteb_cascade.stages.weights import (
     MODULE_KEY,
     cached_snapshots,
@@ -35,6 +36,7 @@ from mteb_cascade.stages.weights import (
 from mteb_cascade.values.run import Run
 
 Dtype = Literal["float32", "bfloat16", "float16", "auto"]
+Network = TypeVar("Network")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -86,6 +88,11 @@ class ModelStage(Stage):
         return stage
 
     @property
+    def kind_of_weights(self) -> str:
+        """The kind of model that it reads; of a class of the user's own that of ours which it extends."""
+        return next(str(vars(kind)["kind"]) for kind in type(self).__mro__ if is_ours(kind) and "kind" in vars(kind))
+
+    @property
     def network(self) -> Any:
         """The loaded model; the first use loads it.
 
@@ -95,7 +102,7 @@ class ModelStage(Stage):
         with self._lock:
             if self._network is None:
                 folder = fetched_folder(self.model, self.revision, self.spec, self.what)
-                expect_kind(folder, self.kind, self.what)
+                expect_kind(folder, self.kind_of_weights, self.what)
                 self._read = digests(self.files())
                 try:
                     self._network = self._loaded(folder)
@@ -177,11 +184,19 @@ class ModelStage(Stage):
         return [Download(f"weights of {self.model}", self._fetch, cached_snapshots(self.model))]
 
     def _fetch(self) -> None:
-        expect_kind(whole_folder(self.model, self.revision, self.spec, self.what), self.kind, self.what)
+        expect_kind(whole_folder(self.model, self.revision, self.spec, self.what), self.kind_of_weights, self.what)
 
     @abstractmethod
     def load(self, folder: Path) -> Any:
         """Load the model from its folder."""
+
+    @property
+    def reads_whole(self) -> str:
+        """What is said where a spec has a `max_length` for a model without positions."""
+        return (
+            f"{self.what}: max_length = {self.max_length}: this model is a table of token vectors, which reads texts "
+            "whole; leave max_length out"
+        )
 
     def loading(self) -> dict[str, Any]:
         """Keyword arguments that every sentence-transformers model takes."""
@@ -222,6 +237,19 @@ class EncoderStage(ModelStage):
 
     query_prompt: str | None = None
     document_prompt: str | None = None
+
+    def limited(self, network: Network) -> Network:
+        """The network, its texts cut at `max_length` where the spec has one.
+
+        Raises:
+            InputError: It is one that cannot cut them.
+        """
+        if self.max_length is not None:
+            try:
+                cast(Any, network).max_seq_length = self.max_length
+            except AttributeError:
+                raise InputError(self.reads_whole) from None
+        return network
 
     def encoded(
         self, texts: list[str], task: Task, take: Callable[[Any], Result], **options: Any

@@ -117,9 +117,7 @@ class Sparse(EncoderStage):
         """
         from sentence_transformers import SparseEncoder
 
-        network = SparseEncoder(str(folder), max_active_dims=self.max_active_dims, **self.loading())
-        if self.max_length is not None:
-            network.max_seq_length = self.max_length
+        network = self.limited(SparseEncoder(str(folder), max_active_dims=self.max_active_dims, **self.loading()))
         if network.similarity_fn_name not in ("dot", "cosine"):
             raise InputError(
                 f"{self.what}: {shown(folder)} compares by {network.similarity_fn_name} distance; "

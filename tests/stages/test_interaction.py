@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from mteb_cascade.errors import InputError
+from mteb_cascade.stages.cross_encoder import CrossEncoder
 from mteb_cascade.stages.modules import load_module
 from mteb_cascade.stages.modules.interaction import FEATURES, Interaction, adjacent, fields_of
 from mteb_cascade.training.networks.tokenizer import inverse_document_frequency, train_tokenizer
@@ -38,6 +40,13 @@ def test_a_score_depends_on_its_pair_alone(module):
     assert together.dtype == np.float32
     assert np.isfinite(together).all()
     assert len(set(np.round(together, 5))) > len(DOCUMENTS)
+
+
+def test_a_limit_that_it_cannot_keep_is_refused(module, tmp_path):
+    module.save(tmp_path)
+    assert CrossEncoder(model=str(tmp_path)).network is not None
+    with pytest.raises(InputError, match="max_length = 8: this model is a table of token vectors, which reads texts"):
+        CrossEncoder(model=str(tmp_path), max_length=8).prepare()
 
 
 def test_the_order_of_pairs_changes_nothing(module):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from table_stage import TEXTS
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
@@ -86,6 +87,25 @@ def test_max_length_cuts_texts(tiny_bi_encoder: Path) -> None:
     stage = BiEncoder(model=str(tiny_bi_encoder), max_length=4)
     np.testing.assert_allclose(stage.encode_documents([long]), stage.encode_documents([short]), rtol=1e-5)
     assert not np.allclose(*BiEncoder(model=str(tiny_bi_encoder)).encode_documents([long, short]), atol=1e-3)
+
+
+def test_a_limit_that_a_model_cannot_keep_is_refused(tiny_static: Path) -> None:
+    with pytest.raises(InputError, match=r"max_length = 8: this model is a table of token vectors, which reads texts"):
+        BiEncoder(model=str(tiny_static), max_length=8).prepare()
+
+
+def test_a_class_that_extends_ours_reads_the_same_weights(tiny_cross_encoder: Path, tiny_bi_encoder: Path) -> None:
+    class Negated(CrossEncoder):
+        kind = "negated"
+
+        def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
+            return -super().score(queries, candidates)
+
+    some = Run(QUERIES.ids, CORPUS, np.array([[0, 3], [3, 5]], np.int32), np.zeros((2, 2), np.float32))
+    plain = CrossEncoder(model=str(tiny_cross_encoder)).score(QUERIES, some)
+    np.testing.assert_array_equal(Negated(model=str(tiny_cross_encoder)).score(QUERIES, some), -plain)
+    with pytest.raises(InputError, match="holds a bi-encoder, not a cross-encoder"):
+        Negated(model=str(tiny_bi_encoder)).prepare()
 
 
 def test_an_untrained_base_is_known_as_one(

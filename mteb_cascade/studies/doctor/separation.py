@@ -13,6 +13,9 @@ from mteb_cascade.values.statistics import randomisation_test
 SHOWN = 0.001
 """The p-value under which something counts as shown: with some twenty checks a model, one in twenty would not do."""
 
+SEEN = 0.05
+"""The p-value under which a wrong sign is thought of where scores are no better than chance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Separation:
@@ -46,6 +49,11 @@ class Separation:
     def below(self) -> bool:
         """Whether answers are shown to stand below them."""
         return self.area < 0.5 and self.p_value < SHOWN
+
+    @property
+    def perhaps_below(self) -> bool:
+        """Whether they seem to, though it is not shown."""
+        return self.area < 0.5 and self.p_value < SEEN and not self.below
 
     def __str__(self) -> str:
         return (

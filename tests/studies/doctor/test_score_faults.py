@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from planted import COLLECTION, COUNT, FAULTY, Constant, Coverage, Negated, Swapped, in_place, one
+from planted import COLLECTION, COUNT, FAULTY, Chance, Constant, Coverage, Negated, Swapped, in_place, one
 
 from mteb_cascade.corpora.corpus import Queries
 from mteb_cascade.stages.bi_encoder import BiEncoder
@@ -94,10 +94,20 @@ def test_a_symmetric_stage_is_told_by_a_few_pairs(tiny_static, monkeypatch):
     assert not in_place(BiEncoder(model=str(tiny_static), query_prompt="red fox ")).symmetric
 
 
+def test_scores_that_seem_turned_around_are_told_so():
+    subject = in_place(Chance())
+    below, above = np.float32([0, 1, 1, 1]), np.float32([1, 0, 0, 0])
+    # 18 of 24 the wrong way round: p = .023, which shows nothing among so many checks.
+    object.__setattr__(subject, "probe_scores", np.array([below] * 18 + [above] * 6))
+    told = one(head.check(subject))
+    assert (told.verdict, one(sign.check(subject)).verdict) == ("fail", "skipped")
+    assert told.remedy.startswith("its scores may have the wrong sign")
+
+
 def test_few_queries_prove_nothing():
     part = sampled(COLLECTION, "test", 6)
     (subject,) = subjects(Negated(), COLLECTION, "test", part)
-    assert one(sign.check(subject)).verdict == "ok"
+    assert one(sign.check(subject)).verdict == "skipped"
     told = one(head.check(subject))
     assert (told.verdict, told.evidence[:23]) == ("skipped", "too few queries to tell")
 

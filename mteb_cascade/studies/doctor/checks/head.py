@@ -21,6 +21,10 @@ HARDLY = 0.65
 FEWEST = 11
 """Queries below which no verdict reaches the level of proof."""
 
+PERHAPS_TURNED = (
+    "its scores may have the wrong sign: see whether negated ones do better, or ask more with --queries 200"
+)
+
 REMEDY = "name a model that was trained to rank, or train this one: `mteb-cascade train NAME` with this model as base"
 
 
@@ -51,7 +55,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     elif hardly and found.queries < FEWEST:
         yield Finding(CHECK, label, "skipped", f"too few queries to tell: {found}", figures=figures)
     elif hardly and not found.above:
-        yield Finding(CHECK, label, "fail", f"no better than chance: {found}{untouched(stage)}", REMEDY, figures)
+        remedy = f"{PERHAPS_TURNED}; else {REMEDY}" if found.perhaps_below else REMEDY
+        yield Finding(CHECK, label, "fail", f"no better than chance: {found}{untouched(stage)}", remedy, figures)
     elif hardly:
         yield Finding(CHECK, label, "note", f"hardly better than chance: {found}", figures=figures)
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.hybrid import Hybrid
 from mteb_cascade.studies.doctor.checks import constant, swapped
-from mteb_cascade.studies.doctor.finding import Finding
+from mteb_cascade.studies.doctor.finding import Finding, Verdict
 from mteb_cascade.studies.doctor.lacking import lacking
 from mteb_cascade.studies.doctor.separation import separation
 from mteb_cascade.studies.doctor.subject import Subject
@@ -37,7 +37,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     if not found.queries:
         yield Finding(CHECK, label, "skipped", "no query has an answer that is scored", figures=figures)
     elif not found.below:
-        yield Finding(CHECK, label, "ok", str(found), figures=figures)
+        verdict: Verdict = "skipped" if found.area < 0.5 else "ok"
+        yield Finding(CHECK, label, verdict, str(found), figures=figures)
     elif shown(subject):
         remedy = REMEDY_OF_HYBRID if isinstance(subject.stage, Hybrid) else REMEDY
         yield Finding(CHECK, label, "fail", str(found), remedy, figures)
