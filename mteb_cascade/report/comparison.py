@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 BLANK = "–"
 MARK = "†"
-LEVEL = 0.05
-"""Of the corrected p-values that are marked."""
 
 NAMES = 27
 """Columns of a terminal that names take at most; longer ones go over several lines."""
@@ -88,7 +86,7 @@ def scores(found: Comparison, task: str, measure: str, heading: str) -> Column:
 
 def is_marked(test: PairedTest | None) -> bool:
     """Whether a difference is more than chance."""
-    return test is not None and test.p_holm < LEVEL
+    return test is not None and test.is_shown
 
 
 def column(heading: str, values: Sequence[float | None], marks: Sequence[str] = ()) -> Column:

@@ -265,6 +265,12 @@ def test_latency_is_of_local_models_and_sizes_are_of_headers(house: Path, tiny_b
     assert any("k = 10, 200 calls" in note and "processor" in note for note in found.notes)
 
 
+def test_a_mark_is_explained_only_where_there_is_one(house: Path) -> None:
+    found = compare(["our-bm25", "our-low"], ["data"])
+    assert not any(one.is_shown for one in found.tests)
+    assert found.notes[0].startswith("No difference from our-bm25 in ndcg@10 is shown: paired t-test over queries")
+
+
 def test_a_folder_of_any_name_is_a_task(house: Path) -> None:
     beir(house / "my data", "")
     (house / "my data" / "task.toml").unlink()

@@ -14,6 +14,9 @@ from mteb_cascade.values.statistics import Comparison as Difference
 Source = Literal["evaluated", "file", "published"]
 """Evaluated now; read from the JSON of an evaluation; from a result file of the public leaderboard."""
 
+LEVEL = 0.05
+"""Of the corrected p-values that count as more than chance."""
+
 
 @dataclass(frozen=True, eq=False)
 class Standing:
@@ -104,6 +107,11 @@ class PairedTest:
     task: str
     difference: Difference
     p_holm: float
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the difference is more than chance."""
+        return self.p_holm < LEVEL
 
 
 @dataclass(frozen=True, eq=False)

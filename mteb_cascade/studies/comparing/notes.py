@@ -63,10 +63,11 @@ def of_tests(
     several = " Subsets of a task count the same." if any(len(one.parts) > 1 for one in compared) else ""
     many = f"{len(tests)} tests" if len(tests) > 1 else "1 test"
     without = f" Not tested, for want of figures of each query: {', '.join(untested)}." if untested else ""
-    return (
-        f"† differs from {baseline} in {measure}: paired t-test over {units}, two-sided, Holm-corrected over {many}, "
-        f"p < .05.{several}{without}"
+    shown = any(one.is_shown for one in tests)
+    told = (
+        f"† differs from {baseline} in {measure}" if shown else f"No difference from {baseline} in {measure} is shown"
     )
+    return f"{told}: paired t-test over {units}, two-sided, Holm-corrected over {many}, p < .05.{several}{without}"
 
 
 def of_blanks(one: Compared, published: Sequence[Published], measures: Sequence[str]) -> Iterator[str]:
