@@ -36,7 +36,7 @@ class Earlier:
     Args:
         path: The JSON.
         queries: The Parquet file with the figures of each query; it need not be there.
-        model: The model's label, what cannot be printed left out.
+        model: The model's label, on one line.
         fingerprint: The model's.
         task: Name of the collection.
         source: What was typed for it: its name, or a folder's path.
@@ -119,10 +119,10 @@ def read(path: Path) -> Earlier | None:
     return Earlier(
         path,
         path.with_name(path.stem + ENDING),
-        printable(found["model"]),
+        in_one_line(found["model"]),
         str(found["fingerprint"]),
-        printable(found["collection"]),
-        printable(found.get("source") or found["collection"]),
+        in_one_line(found["collection"]),
+        str(found.get("source") or found["collection"]),
         {**{key: found.get(key) for key in PART}, "qrels_digest": judged},
         {name: float(value) for name, value in found["scores"].items() if isinstance(value, int | float)},
         found.get("latency_ms"),
@@ -142,7 +142,7 @@ def beside(path: Path) -> Iterator[Earlier]:
     for part in parts_of(record):
         subset = "" if part["subset"] == "default" else f".{part['subset']}"
         queries = path.with_name(f"{path.stem}.{part['split']}{subset}{ENDING}")
-        model, task = printable(record["model"]), printable(record["task"])
+        model, task = in_one_line(record["model"]), in_one_line(record["task"])
         yield Earlier(path, queries, model, str(record["fingerprint"]), task, task, part)
 
 
@@ -166,8 +166,3 @@ def in_folder(folder: Path) -> list[Earlier]:
             f"evaluate -o` writes them, or mteb's results with their {BESIDE} folders"
         )
     return found
-
-
-def printable(text: object) -> str:
-    """A text without what cannot be printed."""
-    return "".join(letter for letter in str(text) if letter.isprintable())
