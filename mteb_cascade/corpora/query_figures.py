@@ -15,6 +15,9 @@ from mteb_cascade.atomic import replaced
 ENDING = ".queries.parquet"
 """How the names of these files end."""
 
+BESIDE = "provenance"
+"""The folder beside mteb's results that holds them, the runs, and the records of how the results came about."""
+
 
 def write(
     path: Path,

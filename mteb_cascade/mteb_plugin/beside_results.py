@@ -35,9 +35,6 @@ from mteb_cascade.values.measures import REPORTED, evaluate
 from mteb_cascade.values.qrels import Qrels
 from mteb_cascade.values.run import PAD, Run
 
-FOLDER = "provenance"
-"""Beside results."""
-
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
@@ -170,7 +167,7 @@ def write(found: Evaluated, result: Path, task_result: TaskResult) -> None:
         result: The result's file.
         task_result: What it holds: what the record says of its other splits and subsets stays.
     """
-    folder = result.parent / FOLDER
+    folder = result.parent / query_figures.BESIDE
     split, subset = found.record["split"], found.record["subset"]
     if found.run is not None and found.split is not None:
         name = f"{result.stem}.{split}" + ("" if subset == "default" else f".{subset}")

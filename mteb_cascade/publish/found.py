@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mteb_cascade.corpora.query_figures import BESIDE
 from mteb_cascade.errors import InputError
-from mteb_cascade.publish.leaderboard import EXPERIMENTS, META, PROVENANCE
+from mteb_cascade.publish.leaderboard import EXPERIMENTS, META
 from mteb_cascade.publish.publication import Fault, Found
 from mteb_cascade.spec import Spec, shown
 from mteb_cascade.stages.provenance import is_record
@@ -105,7 +106,7 @@ def of_revision(folder: Path) -> Iterator[Found]:
 
 def provenance(path: Path) -> dict[str, Any] | None:
     """What the evaluation wrote beside a result; None where it wrote nothing, or it is damaged."""
-    record = json_of(path.parent / PROVENANCE / path.name)
+    record = json_of(path.parent / BESIDE / path.name)
     return record if is_record(record) else None
 
 

@@ -9,6 +9,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from mteb_cascade.corpora.query_figures import BESIDE
 from mteb_cascade.errors import InputError, suggestion
 from mteb_cascade.json_file import parsed
 from mteb_cascade.spec import shown
@@ -16,7 +17,6 @@ from mteb_cascade.values.measures import Measure
 
 META = "model_meta.json"
 EXPERIMENTS = "experiments"
-PROVENANCE = "provenance"
 
 KEYS = {
     "ndcg": ("ndcg_at_{k}",),
@@ -216,7 +216,7 @@ def experiments(model: Path) -> Iterator[tuple[str, Path]]:
     """As `revisions`, of results that were made with other than the model's own options."""
     for revision, folder in revisions(model):
         for path in sorted((folder / EXPERIMENTS).rglob("*")):
-            if path.is_dir() and path.name != PROVENANCE and any(result_files(path)):
+            if path.is_dir() and path.name != BESIDE and any(result_files(path)):
                 yield f"{revision}/{path.relative_to(folder).as_posix()}", path
 
 

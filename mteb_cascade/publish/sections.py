@@ -117,14 +117,10 @@ def how_to_run(publication: Publication) -> Iterator[str]:
 def specs_of(stage: Stage, spec: Spec | None = None) -> Iterator[Spec]:
     """The spec of a model and of all that it is made of, each once, the model's first."""
     found: dict[Path, Spec] = {}
-
-    def walk(one: Stage, of: Spec | None) -> None:
-        if of is not None and of.path not in found:
-            found[of.path] = of
-        for part, _ in parts(one):
-            walk(part, part.spec)
-
-    walk(stage, spec or stage.spec)
+    for one in stage.walk():
+        own = spec or one.spec if one is stage else one.spec
+        if own is not None:
+            found.setdefault(own.path, own)
     yield from found.values()
 
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mteb_cascade.corpora.query_figures import BESIDE
 from mteb_cascade.errors import in_one_line
 from mteb_cascade.publish.found import json_of, models, roots
-from mteb_cascade.publish.leaderboard import EXPERIMENTS, META, PROVENANCE
+from mteb_cascade.publish.leaderboard import EXPERIMENTS, META
 from mteb_cascade.publish.publication import Fault, Found
 from mteb_cascade.publish.tasks import nearest, published_tasks
 from mteb_cascade.spec import shown
@@ -162,7 +163,7 @@ def result_faults(found: Found, task: type[AbsTask], model: str) -> Iterator[Fau
     for split, subsets in result.get_missing_evaluations(task()).items():
         whole = "" if set(subsets) == {"default"} else f", subset {', '.join(sorted(subsets))}"
         yield Fault(where, f"split '{split}'{whole} is missing", f"{again}, with every split of the task")
-    beside = found.path.parent / PROVENANCE / found.path.name
+    beside = found.path.parent / BESIDE / found.path.name
     if found.provenance is None and beside.is_file():
         yield Fault(shown(beside), "is no record of how the result came about, or a damaged one", again)
     recorded = (found.provenance or {}).get("fingerprint")

@@ -7,7 +7,7 @@ import inspect
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -116,6 +116,12 @@ class Stage(ABC):
     def parts(self) -> Sequence[Stage]:
         """The stages that it is made of, in their order."""
         return ()
+
+    def walk(self) -> Iterator[Stage]:
+        """Itself, then its parts and theirs, depth first."""
+        yield self
+        for part in self.parts:
+            yield from part.walk()
 
     @property
     def untrained(self) -> bool:

@@ -177,7 +177,4 @@ def composed(stage: Stage) -> dict[str, Any]:
 
 def leaves(stage: Stage) -> Iterator[Stage]:
     """The stages that a composition is made of in the end; a stage that is none, itself."""
-    for part in stage.parts:
-        yield from leaves(part)
-    if not stage.parts:
-        yield stage
+    return (one for one in stage.walk() if not one.parts)

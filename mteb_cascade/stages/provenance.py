@@ -9,7 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -121,15 +121,8 @@ def tree_of(stage: Stage) -> list[Record]:
             "options": options_of(one),
             "files": dict(digests(one.files())),
         }
-        for one in walked(stage)
+        for one in stage.walk()
     ]
-
-
-def walked(stage: Stage) -> Iterator[Stage]:
-    """A stage, then its parts and theirs."""
-    yield stage
-    for part in stage.parts:
-        yield from walked(part)
 
 
 def options_of(stage: Stage) -> Record:

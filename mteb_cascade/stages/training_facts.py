@@ -11,7 +11,7 @@ from mteb_cascade.spec import NAME, Spec
 from mteb_cascade.stages.weights import is_path
 
 SCRATCH = "scratch"
-"""A base that is none."""
+"""The base that is no model yet."""
 
 
 def trained_on(spec: Spec, *, by_card: bool = True, above: tuple[Path, ...] = ()) -> set[str] | None:

@@ -33,11 +33,10 @@ from mteb_cascade.stages.load import load
 from mteb_cascade.stages.provenance import record_of
 from mteb_cascade.training.train import train
 from mteb_cascade.values.curves import OUTCOMES, curves, oracle_scores, outcomes
-from mteb_cascade.values.measures import evaluate, mean
+from mteb_cascade.values.measures import REPORTED, evaluate, mean
 from mteb_cascade.values.statistics import holm, interval, paired_bootstrap
 
 MODELS = ("our-bm25", "our-biencoder", "our-hybrid", "our-cascade")
-MEASURES = ("success@1", "recall@1", "recall@10", "recall@100", "mrr@10", "ndcg@10")
 SHOWN = ("success@1", "recall@1", "recall@10", "recall@100", "ndcg@10")
 PANELS = ("success@1", "recall@10")
 CLAIMS = (
@@ -132,7 +131,7 @@ def seeds_of_biencoder(collection: Collection, seeds: int, steps: Steps) -> dict
         {measure: {"seeds": a figure each, "mean", "spread"}}, the spread as a standard deviation.
     """
     test = collection.split("test")
-    found: dict[str, list[float]] = {measure: [] for measure in MEASURES}
+    found: dict[str, list[float]] = {measure: [] for measure in REPORTED}
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(seeds):
             with bar(f"our-biencoder, seed {seed}") as progress:
@@ -141,7 +140,7 @@ def seeds_of_biencoder(collection: Collection, seeds: int, steps: Steps) -> dict
                 )
             stage = load(where)
             stage.index(collection.corpus)
-            for measure, values in evaluate(stage.retrieve(test.queries, DEPTH), test.qrels, MEASURES).items():
+            for measure, values in evaluate(stage.retrieve(test.queries, DEPTH), test.qrels, REPORTED).items():
                 found[measure].append(float(mean(values)))
     steps.say(f"trained our-biencoder from scratch with {seeds} seeds")
     return {
@@ -196,7 +195,7 @@ def measured(collection: Collection, output: Path, steps: Steps) -> dict[str, An
     with steps.doing("testing the claims, and scoring every depth on test"):
         return {
             "scores": {
-                name: {measure: float(mean(values[measure])) for measure in MEASURES}
+                name: {measure: float(mean(values[measure])) for measure in REPORTED}
                 for name, values in per_query.items()
             },
             "comparisons": tested(per_query, test),
@@ -235,7 +234,7 @@ def through_mteb(split: Split, output: Path, steps: Steps) -> dict[str, PerQuery
             )
             (file,) = Path(predictions).glob("*.json")
             ranked = run_files.read(file).run(split.queries, corpus)
-        found[name] = evaluate(ranked, split.qrels, MEASURES)
+        found[name] = evaluate(ranked, split.qrels, REPORTED)
         theirs = results.task_results[0].scores["test"][0]["ndcg_at_10"]
         ours = float(mean(found[name]["ndcg@10"]))
         if abs(theirs - ours) > 1e-4:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from mteb_cascade import spec as specs
 from mteb_cascade.markdown import escaped, table
 from mteb_cascade.spec import NAME
+from mteb_cascade.stages.training_facts import SCRATCH
 from mteb_cascade.stages.weights import is_path
-from mteb_cascade.training.networks.build import NETWORKS, SCRATCH, base_folder
+from mteb_cascade.training.networks.build import NETWORKS, base_folder
 from mteb_cascade.training.watching.evaluation import MEASURES, key, logged
 from mteb_cascade.training.watching.quantities import device_name, duration
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mteb_cascade.errors import InputError
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.spec import Spec, SpecError, shown
+from mteb_cascade.stages.training_facts import SCRATCH
 from mteb_cascade.training import losses
 from mteb_cascade.training.arguments import computes_in_bfloat16
 from mteb_cascade.training.data.training_data import TrainingData, load_training, without_scores
@@ -17,7 +18,7 @@ from mteb_cascade.training.lists import Lists
 from mteb_cascade.training.mining.mined import Mined, mined
 from mteb_cascade.training.mining.stage_scores import stage_of
 from mteb_cascade.training.mining.teacher import taught
-from mteb_cascade.training.networks.build import NETWORKS, SCRATCH, base_folder, build
+from mteb_cascade.training.networks.build import NETWORKS, base_folder, build
 from mteb_cascade.training.options import Training
 from mteb_cascade.training.steps import by_name
 from mteb_cascade.training.steps.ranks import main_first, world_size

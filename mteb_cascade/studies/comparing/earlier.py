@@ -11,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.collection import Collection
-from mteb_cascade.corpora.query_figures import ENDING
+from mteb_cascade.corpora.query_figures import BESIDE, ENDING
 from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.json_file import parsed
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.provenance import PART, is_record, parts_of, qrels_digest
-
-BESIDE = "provenance"
-"""The folder beside mteb's results that holds their records and the figures of each query."""
 
 NEEDED = (
     *("model", "fingerprint", "collection", "subset", "split", "corpus_digest", "queries_digest", "relevance_level"),

@@ -33,7 +33,7 @@ from mteb_cascade.studies.doctor.checks import (
     swapped,
     truncation,
 )
-from mteb_cascade.studies.doctor.checks.leak import parts_of, specs_of
+from mteb_cascade.studies.doctor.checks.leak import specs_of
 from mteb_cascade.studies.doctor.finding import Finding
 from mteb_cascade.studies.doctor.subject import Subject, sampled, subjects
 
@@ -172,9 +172,8 @@ def trained_on(whole: Stage) -> str:
 
 def loaded(stage: Stage) -> tuple[list[Finding], list[Stage]]:
     """A failure for each stage that refuses to be loaded, such as one with a random head; and these stages."""
-    parts = parts_of(stage)
-    if parts:
-        several = [loaded(part) for part in parts]
+    if stage.parts:
+        several = [loaded(part) for part in stage.parts]
         return [one for found, _ in several for one in found], [one for _, refused in several for one in refused]
     try:
         stage.prepare()

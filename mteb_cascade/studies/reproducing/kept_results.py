@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mteb_cascade.corpora.query_figures import BESIDE
 from mteb_cascade.errors import InputError
 from mteb_cascade.json_file import parsed
 from mteb_cascade.spec import shown
@@ -103,7 +104,7 @@ def kind_of(content: Any) -> Kind | None:
 def beside(path: Path) -> str:
     """What to name instead of a file that lies beside a result."""
     result = path.parents[1] / path.name if len(path.parts) > 1 else path
-    return f". Name {shown(result)}" if path.parent.name == "provenance" and result.is_file() else ""
+    return f". Name {shown(result)}" if path.parent.name == BESIDE and result.is_file() else ""
 
 
 def records_of(path: Path, kind: Kind, content: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -113,7 +114,7 @@ def records_of(path: Path, kind: Kind, content: Mapping[str, Any]) -> list[dict[
         InputError: A sweep's result has none, or the file beside it cannot be read.
     """
     if kind == "mteb":
-        file = path.parent / "provenance" / path.name
+        file = path.parent / BESIDE / path.name
         return [parsed(file, EXPECTED)] if file.is_file() else [record_of_folder(path)]
     if kind == "demo":
         known = content.get("fingerprints") or {}

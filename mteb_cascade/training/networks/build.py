@@ -11,13 +11,11 @@ from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.encoder_ranker import encoder_ranker
+from mteb_cascade.stages.training_facts import SCRATCH
 from mteb_cascade.stages.weights import architectures, expect_safetensors, is_path, kind_of, read_json, whole_folder
 from mteb_cascade.training.networks.limits import prepare_tokenizer
 from mteb_cascade.training.networks.scratch import scratch_base, static_encoder
 from mteb_cascade.training.options import Training
-
-SCRATCH = "scratch"
-"""The base that is no model yet."""
 
 NETWORKS = {
     "bi-encoder": "SentenceTransformer",

@@ -91,22 +91,12 @@ def specs_of(stage: Stage) -> Iterator[Spec]:
     while waiting:
         one = waiting.pop(0)
         if isinstance(one, Stage):
-            waiting += [*([one.spec] if one.spec else []), *parts_of(one)]
+            waiting += [*([one.spec] if one.spec else []), *one.parts]
         elif one.path not in seen:
             seen.add(one.path)
             yield one
             base = base_of(one)
             waiting += [base] if isinstance(base, Spec) else []
-
-
-def parts_of(stage: Stage) -> list[Stage]:
-    """The stages of a cascade, the members of a hybrid."""
-    from mteb_cascade.stages.cascade import Cascade
-    from mteb_cascade.stages.hybrid import Hybrid
-
-    if isinstance(stage, Cascade):
-        return list(stage)
-    return [member.stage for member in stage.members] if isinstance(stage, Hybrid) else []
 
 
 def learned_from(spec: Spec, subject: Subject) -> Learned:
