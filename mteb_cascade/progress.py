@@ -22,6 +22,24 @@ def is_drawn() -> bool:
     return _drawn.get()
 
 
+_listener: ContextVar[Callable[[int], None] | None] = ContextVar("listener", default=None)
+
+
+def listener() -> Callable[[int], None] | None:
+    """What wants to be told how many more texts or pairs are done, by work that draws no bar of its own."""
+    return _listener.get()
+
+
+@contextmanager
+def listening(hear: Callable[[int], None]) -> Iterator[None]:
+    """Have `hear` told of the work inside, piece by piece."""
+    before = _listener.set(hear)
+    try:
+        yield
+    finally:
+        _listener.reset(before)
+
+
 @contextmanager
 def bar(title: str) -> Iterator[Progress]:
     """A bar on stderr with the time spent and the time left; yields the function that moves it."""

@@ -10,9 +10,12 @@ from typing import Annotated
 import typer
 
 from mteb_cascade.cli.ablate import ablate
+from mteb_cascade.cli.bench import bench
 from mteb_cascade.cli.candidates import candidates
 from mteb_cascade.cli.compare import compare
 from mteb_cascade.cli.doctor import doctor
+from mteb_cascade.cli.funnel import funnel
+from mteb_cascade.cli.index import add, compact, index, remove, verify
 from mteb_cascade.cli.inspect import inspect
 from mteb_cascade.cli.mine import mine
 from mteb_cascade.cli.multiple import SeveralValues
@@ -22,6 +25,8 @@ from mteb_cascade.cli.publish import publish
 from mteb_cascade.cli.report import report
 from mteb_cascade.cli.reproduce import reproduce
 from mteb_cascade.cli.scores import scores
+from mteb_cascade.cli.search import search
+from mteb_cascade.cli.serve import serve
 from mteb_cascade.cli.sweep import sweep
 from mteb_cascade.cli.train import train
 from mteb_cascade.cli.tune import tune
@@ -36,19 +41,28 @@ app = typer.Typer(
 )
 
 app.command()(ablate)
+app.command()(add)
+app.command()(bench)
 app.command()(candidates)
+app.command()(compact)
 app.command(cls=SeveralValues)(compare)
 app.command()(doctor)
+app.command()(funnel)
+app.command()(index)
 app.command()(inspect)
 app.command()(mine)
 app.command()(prefetch)
 app.command(cls=SeveralValues)(publish)
+app.command()(remove)
 app.command()(report)
 app.command()(reproduce)
 app.add_typer(scores, name="scores")
+app.command()(search)
+app.command()(serve)
 app.command(cls=SeveralValues)(sweep)
 app.command()(train)
 app.command()(tune)
+app.command()(verify)
 
 
 @app.command()

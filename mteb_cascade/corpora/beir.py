@@ -7,7 +7,7 @@ import json
 import re
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -112,34 +112,66 @@ def rows(path: Path, allow_empty: bool) -> Iterator[tuple[str, str, str]]:
     """
     first_line: dict[str, int] = {}
     mistakes = []
+    for number, row in numbered_documents(path, allow_empty):
+        if isinstance(row, str):
+            mistakes.append(at_line(path, number, row))
+            continue
+        if row[0] in first_line:
+            mistakes.append(at_line(path, number, repeated(row[0], first_line[row[0]])))
+        first_line.setdefault(row[0], number)
+        yield row
+    if mistakes:
+        raise all_of(path, mistakes)
+
+
+def numbered_documents(path: Path, allow_empty: bool) -> Iterator[tuple[int, tuple[str, str, str] | str]]:
+    """(line number, (id, text, title)) of a JSONL file; of a line that holds no document, what is wrong with it."""
     for number, line in numbered_lines(path):
         try:
             row = json.loads(line)
-        except ValueError as error:
-            mistakes.append(f"{path}: line {number}: is not valid JSON ({error}); mend or remove the line")
+        except (ValueError, RecursionError) as error:
+            yield number, f"is not valid JSON ({error}); mend or remove the line"
             continue
         if not isinstance(row, dict) or "_id" not in row or not isinstance(row.get("text"), str):
-            mistakes.append(f"{path}: line {number}: expected an object with '_id' and a string 'text'")
+            yield number, "expected an object with '_id' and a string 'text'"
             continue
-        identity, text, title = str(row["_id"]), row["text"], str(row.get("title") or "")
-        if any(SURROGATE.search(part) for part in (identity, text, title)):
-            mistakes.append(f"{path}: line {number}: holds half of a surrogate pair; mend or remove the line")
-            continue
-        if identity in first_line:
-            mistakes.append(
-                f"{path}: line {number}: id '{identity}' stands on line {first_line[identity]} already; "
-                "ids must be unique"
-            )
-        if not text.strip() and not title.strip() and not allow_empty:
-            mistakes.append(
-                f"{path}: line {number}: '{identity}' has neither title nor text; remove it, or allow it "
-                "(--allow-empty, in Python allow_empty=True)"
-            )
-        first_line.setdefault(identity, number)
-        yield identity, text, title
-    if mistakes:
-        more = [f"{path}: and {len(mistakes) - SHOWN:,} more"] if len(mistakes) > SHOWN else []
-        raise InputError("\n".join([*mistakes[:SHOWN], *more]))
+        document = str(row["_id"]), row["text"], str(row.get("title") or "")
+        yield number, fault(*document, allow_empty) or document
+
+
+def fault(identity: str, text: str, title: str, allow_empty: bool) -> str:
+    """What is wrong with a document; "" where nothing is."""
+    if any(SURROGATE.search(part) for part in (identity, text, title)):
+        return "holds half of a surrogate pair; mend or remove the line"
+    if not allow_empty and not text.strip() and not title.strip():
+        return (
+            f"'{identity}' has neither title nor text; remove it, or allow it "
+            "(--allow-empty, in Python allow_empty=True)"
+        )
+    return ""
+
+
+def repeated(identity: str, line: int) -> str:
+    """What is wrong with a line whose id stands on an earlier one already."""
+    return f"id '{identity}' stands on line {line} already; ids must be unique"
+
+
+def at_line(path: Path, number: int, fault: str) -> str:
+    """A mistake with its place."""
+    return f"{path}: line {number}: {fault}"
+
+
+def all_of(path: Path, mistakes: Sequence[str], count: int | None = None) -> InputError:
+    """The mistakes of a file as one error: some spelled out, the rest counted.
+
+    Args:
+        path: The file.
+        mistakes: At least one; perhaps the first few only.
+        count: How many there are; as many as `mistakes` by default.
+    """
+    rest = (len(mistakes) if count is None else count) - SHOWN
+    more = [f"{path}: and {rest:,} more"] if rest > 0 else []
+    return InputError("\n".join([*mistakes[:SHOWN], *more]))
 
 
 def judgements(path: Path) -> dict[str, dict[str, int]]:

@@ -60,18 +60,9 @@ class Corpus:
         """
         ids, texts = [], []
         for table in tables:
-            columns = {name: table[name].cast(pa.large_string()).combine_chunks() for name in table.column_names}
-            if columns["text"].null_count:
-                raise ValueError("the corpus has a null text; expected a string in each row")
-            text = columns["text"]
-            if "title" in columns:
-                space = pa.scalar(" ", pa.large_string())
-                text = pc.binary_join_element_wise(
-                    columns["title"], text, space, null_handling="replace", null_replacement=""
-                )
-            ids.append(columns["id"])
-            # The system's memory goes back to it when `joined` gives a block up; Arrow's own pool would keep it.
-            texts.append(pc.utf8_trim_whitespace(text, memory_pool=pa.system_memory_pool()))
+            read = as_read(table)
+            ids.append(read["id"].chunk(0))
+            texts.append(read["text"].chunk(0))
         corpus = cls(joined(ids), joined(texts))
         corpus.refuse_repeated()
         return corpus
@@ -111,6 +102,11 @@ class Corpus:
         """Texts of these rows, in their order."""
         taken: list[str] = self.texts.take(pa.array(rows)).to_pylist()
         return taken
+
+    def lengths_at(self, rows: NDArray[np.integer]) -> NDArray[np.int64]:
+        """int64 [len(rows)], bytes of the texts of these rows."""
+        lengths = pc.binary_length(self.texts.take(pa.array(rows)))
+        return np.asarray(lengths.to_numpy(zero_copy_only=False), np.int64)
 
     def rows(self, ids: Sequence[str]) -> NDArray[np.int32]:
         """Rows of these ids.
@@ -190,6 +186,24 @@ class Queries:
     def digest(self) -> str:
         """xxh3-128 over ids and texts."""
         return digest_of(zip(self.ids, self.texts, strict=True))
+
+
+def as_read(table: pa.Table) -> pa.Table:
+    """Columns `id` and `text` of a table of `id`, `text` and perhaps `title`; the text as a model reads it.
+
+    Raises:
+        ValueError: A text is null.
+    """
+    columns = {name: table[name].cast(pa.large_string()).combine_chunks() for name in table.column_names}
+    if columns["text"].null_count:
+        raise ValueError("the corpus has a null text; expected a string in each row")
+    text = columns["text"]
+    if "title" in columns:
+        space = pa.scalar(" ", pa.large_string())
+        text = pc.binary_join_element_wise(columns["title"], text, space, null_handling="replace", null_replacement="")
+    # The system's memory goes back to it when a caller gives a block up; Arrow's own pool would keep it.
+    text = pc.utf8_trim_whitespace(text, memory_pool=pa.system_memory_pool())
+    return pa.table([columns["id"], text], ["id", "text"])
 
 
 def joined(blocks: list[pa.Array]) -> pa.Array:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from mteb_cascade.progress import bar, is_drawn
+from mteb_cascade.progress import bar, is_drawn, listener
 
 LONG_WORK = 2_000
 """Texts or pairs from which on a person who is watching gets a bar."""
@@ -19,7 +19,10 @@ def is_watched(count: int) -> bool:
 
 @contextmanager
 def watched(count: int, title: str) -> Iterator[Callable[[int], None]]:
-    """Yields the function that is told how many more of `count` are done."""
+    """Yields the function that is told how many more of `count` are done; where somebody listens, theirs."""
+    if (hear := listener()) is not None:
+        yield hear
+        return
     if not is_watched(count):
         yield lambda more: None
         return

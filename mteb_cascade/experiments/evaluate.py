@@ -21,7 +21,7 @@ from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import Stage, candidates_of
 from mteb_cascade.stages.load import load
 from mteb_cascade.stages.provenance import record_of, without_folders
-from mteb_cascade.values.measures import REPORTED, Measure, evaluate, mean
+from mteb_cascade.values.measures import REPORTED, Measure, evaluate, highest_recall_at_1, mean
 from mteb_cascade.values.run import Run
 
 DEFAULT_MEASURES = REPORTED
@@ -74,8 +74,7 @@ class Evaluation:
     @property
     def highest_recall_at_1(self) -> float:
         """What recall@1 would be with a relevant document first for every query that has one."""
-        counts = self.relevant_counts
-        return float(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean())
+        return highest_recall_at_1(self.collection.split(self.split).qrels, self.run.query_ids)
 
     @property
     def caption(self) -> str:

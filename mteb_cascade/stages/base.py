@@ -8,9 +8,10 @@ import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
     from mteb.models import ModelMeta
+
+    from mteb_cascade.store.index.index import Index
 
 PAIR_LIMIT = 5_000_000
 """Query-document pairs that full-corpus scoring takes on without being asked."""
@@ -59,6 +62,9 @@ class Stage(ABC):
     """Whether scores are worth storing: they cost more than a look-up, and follow from the two texts alone."""
     block_tokens: ClassVar[int] = BLOCK_TOKENS
     """Estimated tokens that are scored, and stored, together."""
+
+    keeps: ClassVar[bool] = False
+    """Whether an index keeps something of each document for it: what `kept` gives."""
 
     name: str = field(default="", metadata=SERVING)
     device: str | None = field(default=None, metadata=SERVING, repr=False)
@@ -122,6 +128,43 @@ class Stage(ABC):
         yield self
         for part in self.parts:
             yield from part.walk()
+
+    @property
+    def builds(self) -> bool:
+        """Whether an index keeps something of the corpus as a whole for it: what `build_whole` writes."""
+        return False
+
+    def kept(self, texts: list[str], precision: str) -> dict[str, NDArray[Any]]:
+        """What an index keeps of n documents: arrays by name, a row a document.
+
+        Of what has several entries a document, such as token vectors, one array holds the entries one after the other,
+        and a second one, called `<name>.lengths`, int32 [n], how many each document has.
+
+        Args:
+            texts: n texts.
+            precision: What vectors are kept in, one of `store.precision`.
+        """
+        raise NotImplementedError(f"{self.label} keeps nothing of a document")
+
+    def build_whole(self, corpus: Corpus, folder: Path) -> None:
+        """Write what an index keeps of a corpus as a whole into a folder of its own."""
+        raise NotImplementedError(f"{self.label} keeps nothing of a corpus")
+
+    def keepers(self) -> list[Stage]:
+        """It, and those of its parts and theirs, for which an index keeps something; equal ones once."""
+        own = [self] if self.keeps or self.builds else []
+        found = [*own, *(keeper for part in self.parts for keeper in part.keepers())]
+        return list({keeper.fingerprint: keeper for keeper in found}.values())
+
+    def over(self, index: Index) -> Self:
+        """A copy that searches an index: it shares the loaded model, and nothing that a search changes."""
+        other = copy(self)
+        other.hold(index)
+        return other
+
+    def hold(self, index: Index) -> None:
+        """Take what is known of documents from an index: here its corpus, as nothing is kept for it."""
+        self.index(index.corpus)
 
     @property
     def untrained(self) -> bool:

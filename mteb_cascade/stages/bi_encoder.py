@@ -17,14 +17,18 @@ from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import cells, scattered
 from mteb_cascade.stages.document_vectors import DocumentVectors
 from mteb_cascade.stages.exact import nearest
+from mteb_cascade.stages.indexed import VECTORS, IndexedVectors, arrays_for
 from mteb_cascade.stages.model_stage import EncoderStage
 from mteb_cascade.stages.stored import vectors_of
 from mteb_cascade.stages.weights import is_untrained, local_folder
+from mteb_cascade.store.precision import named
 from mteb_cascade.values.run import PAD, Run
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
+
+    from mteb_cascade.store.index.index import Index
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -36,10 +40,12 @@ class BiEncoder(EncoderStage):
     """
 
     kind: ClassVar[str] = "bi-encoder"
+    keeps: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._vectors: DocumentVectors | None = None
+        self._indexed: IndexedVectors | None = None
 
     @property
     def untrained(self) -> bool:
@@ -62,10 +68,11 @@ class BiEncoder(EncoderStage):
 
     def _encoded(self, texts: list[str], task: Task) -> NDArray[np.float32]:
         vectors = np.empty((0, 0), np.float32)
-        for pack, part in self.encoded(texts, task, self._unit):
-            if not vectors.size:
-                vectors = np.empty((len(texts), part.shape[1]), np.float32)
-            vectors[pack] = part
+        with self._lock:
+            for pack, part in self.encoded(texts, task, self._unit):
+                if not vectors.size:
+                    vectors = np.empty((len(texts), part.shape[1]), np.float32)
+                vectors[pack] = part
         return vectors
 
     def _unit(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
@@ -82,7 +89,17 @@ class BiEncoder(EncoderStage):
                 self._vectors = DocumentVectors(corpus, vectors_of(self, corpus))
             return self._vectors
 
+    def kept(self, texts: list[str], precision: str) -> dict[str, NDArray[Any]]:
+        """The vectors of documents."""
+        return named(VECTORS, self.encode_documents(texts), precision)
+
+    def hold(self, index: Index) -> None:
+        """Take vectors of documents from an index."""
+        self._corpus, self._indexed = index.corpus, IndexedVectors(index.corpus, arrays_for(self, index))
+
     def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        if self._indexed is not None and self._indexed.corpus is corpus:
+            return self._indexed.at(rows)
         with self._lock:
             return self._vectors_of(corpus).at(rows, self.encode_documents)
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.corpora.corpus import TEXTS, Corpus
 from mteb_cascade.errors import InputError, suggestion
+from mteb_cascade.stages.indexed import nothing_kept
 from mteb_cascade.stages.lexical import LexicalStage
 
 if TYPE_CHECKING:
     import bm25s
+
+    from mteb_cascade.store.index.index import Index
+
+WORDLESS = "wordless"
+"""The file that stands in an index for the BM25 of a corpus that holds no word."""
 
 STOP_WORD_LISTS = {
     "english": "STOPWORDS_EN",
@@ -85,12 +92,39 @@ class BM25(LexicalStage):
         """The inverted index; None where the corpus holds no word."""
         import bm25s
 
-        tokens = self.tokens(corpus.texts.to_pylist())
+        blocks = (np.arange(start, min(start + TEXTS, len(corpus))) for start in range(0, len(corpus), TEXTS))
+        tokens = [words for rows in blocks for words in self.tokens(corpus.texts_at(rows))]
         if not any(tokens):
             return None
         index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene", backend="numpy")
         index.index(tokens, show_progress=False)
         return index
+
+    @property
+    def builds(self) -> bool:
+        """Statistics of words are of a corpus as a whole."""
+        return True
+
+    def build_whole(self, corpus: Corpus, folder: Path) -> None:
+        """Save the inverted index."""
+        built = self.build(corpus)
+        if built is None:
+            (folder / WORDLESS).touch()
+        else:
+            built.save(folder, show_progress=False)
+
+    def hold(self, index: Index) -> None:
+        """Open the inverted index, its arrays mapped into memory."""
+        import bm25s
+
+        folder = index.whole(self.fingerprint)
+        if folder is None:
+            raise nothing_kept(self, index)
+        built = None
+        if not (folder / WORDLESS).exists():
+            built = bm25s.BM25.load(folder, mmap=True, override_params={"backend": "numpy"}, show_progress=False)
+            built.scores |= {name: np.asarray(built.scores[name]) for name in ("data", "indices", "indptr")}
+        self._corpus, self._built = index.corpus, (index.corpus.digest, built)
 
     def matched(self, texts: list[str], index: bm25s.BM25) -> NDArray[np.float32]:
         """float32 [len(texts), N], BM25 of every document."""

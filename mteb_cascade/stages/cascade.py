@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from mteb_cascade.store.switch import bypassed
 from mteb_cascade.values.fusion import rerank
 from mteb_cascade.values.lookup import looked_up
 from mteb_cascade.values.run import PAD, Run
+
+if TYPE_CHECKING:
+    from mteb_cascade.store.index.index import Index
 
 Depth = int | NDArray[np.integer]
 
@@ -49,6 +52,10 @@ class Step:
             raise InputError(f"blend: expected a finite number, got {blend}")
 
 
+def unheard(scores: NDArray[np.float32]) -> None:
+    """Nobody wants to know what a step says."""
+
+
 class Cascade(Stage):
     """A first stage and the steps that rerank it; itself a stage.
 
@@ -59,20 +66,25 @@ class Cascade(Stage):
     Args:
         first: The stage that retrieves; a stage or a model's name.
         *steps: Reranking steps; depths do not grow.
+        budget_ms: Milliseconds that a search may take when an index is served: the last step then scores as many
+            candidates as fit. Evaluation does not look at it.
     """
 
     kind: ClassVar[str] = "cascade"
     pointwise: ClassVar[bool] = False
     stored: ClassVar[bool] = False
 
-    def __init__(self, first: Stage | str, *steps: Step, **base: Any) -> None:
+    def __init__(self, first: Stage | str, *steps: Step, budget_ms: float | None = None, **base: Any) -> None:
         from mteb_cascade.stages.load import load
 
         super().__init__(**base)
         self.first = load(first)
         self.steps = steps
+        self.budget_ms = budget_ms
         self.overridden = False
         check_depths([step.depth for step in steps])
+        if budget_ms is not None and not 0 < budget_ms < np.inf:
+            raise InputError(f"budget_ms: expected milliseconds above 0, got {budget_ms}")
 
     def __repr__(self) -> str:
         if self.spec:
@@ -122,7 +134,9 @@ class Cascade(Stage):
                 f"{self.label} has {len(self.steps)} steps; got {len(depths)} depths and {len(blends)} blends"
             )
         steps = [Step(step.stage, d, b) for step, d, b in zip(self.steps, depths, blends, strict=True)]
-        other = Cascade(self.first, *steps, name=self.name, device=self.device, spec=self.spec)
+        other = Cascade(
+            self.first, *steps, budget_ms=self.budget_ms, name=self.name, device=self.device, spec=self.spec
+        )
         other._corpus, other.overridden = self._corpus, True
         return other
 
@@ -140,18 +154,38 @@ class Cascade(Stage):
         super().index(corpus)
         self.first.index(self.corpus, **context)
 
+    def hold(self, index: Index) -> None:
+        """Every stage takes what is known of documents from the index."""
+        self._corpus = index.corpus
+        self.first = self.first.over(index)
+        self.steps = tuple(Step(step.stage.over(index), step.depth, step.blend) for step in self.steps)
+
     def trace(
         self, queries: Queries, k: int, depths: Sequence[Depth] | None = None, *, candidates: Run | None = None
     ) -> list[Run]:
-        """The run after each stage.
+        """As `traced`, the runs of all stages."""
+        return list(self.traced(queries, k, depths, candidates=candidates))
+
+    def traced(
+        self,
+        queries: Queries,
+        k: int,
+        depths: Sequence[Depth] | None = None,
+        *,
+        candidates: Run | None = None,
+        heard: Callable[[NDArray[np.float32]], object] = unheard,
+    ) -> Iterator[Run]:
+        """The run after each stage, a stage's work being done when its run is asked for.
 
         Args:
             queries: Q queries.
             k: Columns wanted at the end.
             depths: One depth a step, an int or int [Q] (a depth of each query's own); the steps' own by default.
             candidates: What the first stage ranks, instead of retrieving: those of a Reranking task.
+            heard: Called with what each step itself says, float32 [Q, K] aligned with the run before; -inf where it
+                says nothing.
 
-        Returns:
+        Yields:
             One run a stage, each of max(k, every depth) columns or fewer; real scores in the head, placeholders in
             the tail.
         """
@@ -159,11 +193,22 @@ class Cascade(Stage):
         check_depths(depths, len(self.steps))
         pool = max([k, *(int(np.max(depth, initial=0)) for depth in depths)])
         first = self.first.retrieved(queries, pool) if candidates is None else self.first.rank(queries, candidates)
-        return self.reranked(queries, first, depths)
+        yield from self.passes(queries, first, depths, heard=heard)
 
     def reranked(self, queries: Queries, run: Run, depths: Sequence[Depth], progress: Progress = silent) -> list[Run]:
         """As `trace`, from the first stage's run [Q, K], K at least every depth."""
-        runs = [run]
+        return list(self.passes(queries, run, depths, progress))
+
+    def passes(
+        self,
+        queries: Queries,
+        run: Run,
+        depths: Sequence[Depth],
+        progress: Progress = silent,
+        heard: Callable[[NDArray[np.float32]], object] = unheard,
+    ) -> Iterator[Run]:
+        """As `traced`, from the first stage's run [Q, K], K at least every depth."""
+        yield run
         for step, depth in zip(self.steps, depths, strict=True):
             head = run.cut(int(np.max(depth, initial=0)))
             beyond = np.arange(head.depth)[None, :] >= np.broadcast_to(depth, len(queries))[:, None]
@@ -171,9 +216,9 @@ class Cascade(Stage):
             scores = np.full(run.docs.shape, -np.inf, np.float32)
             if len(cells(wanted)[0]):
                 scores[:, : head.depth] = step.stage.scored(queries, wanted, progress)
+            heard(scores)
             run = rerank(run, scores, depth, step.blend)
-            runs.append(run)
-        return runs
+            yield run
 
     def retrieve(self, queries: Queries, k: int) -> Run:
         """As `retrieved`, every score computed anew."""

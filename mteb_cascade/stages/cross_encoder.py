@@ -84,7 +84,8 @@ class CrossEncoder(ModelStage):
         network = self.network
         if is_module(network):
             return scattered(candidates, network.predict(pairs))
-        return scattered(candidates, scores_of_pairs(network, pairs, self.batch_size, self.what))
+        with self._lock:
+            return scattered(candidates, scores_of_pairs(network, pairs, self.batch_size, self.what))
 
 
 def head_layers(network: Network) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from mteb_cascade.store.switch import bypassed
 from mteb_cascade.values.fusion import weighted_sum
 from mteb_cascade.values.list_fusion import FUSIONS, RRF_K, Points, points_of, reciprocal_rank
 from mteb_cascade.values.run import PAD, Run
+
+if TYPE_CHECKING:
+    from mteb_cascade.store.index.index import Index
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,11 @@ class Hybrid(Stage):
         super().index(corpus)
         for member in self.members:
             member.stage.index(self.corpus, **context)
+
+    def hold(self, index: Index) -> None:
+        """Every member takes what is known of documents from the index."""
+        self._corpus = index.corpus
+        self.members = tuple(Member(member.stage.over(index), member.weight) for member in self.members)
 
     def lists(self, queries: Queries) -> list[Run]:
         """The pool of each member."""

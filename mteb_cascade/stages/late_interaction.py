@@ -6,22 +6,24 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from mteb_cascade.corpora.corpus import Queries
+from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.engine.texts import Task
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import PAIR_LIMIT, SERVING, cells, scattered
+from mteb_cascade.stages.indexed import IndexedTokens, arrays_for, kept_tokens
 from mteb_cascade.stages.model_stage import EncoderStage
 from mteb_cascade.values.run import Run
 
 if TYPE_CHECKING:
     import torch
     from sentence_transformers import MultiVectorEncoder
+
+    from mteb_cascade.store.index.index import Index
 
 BLOCK_BYTES = 500_000
 """Text whose token vectors are computed and compared together: about 60 MB of vectors at 128 dimensions."""
@@ -75,6 +77,7 @@ class LateInteraction(EncoderStage):
     """
 
     kind: ClassVar[str] = "late-interaction"
+    keeps: ClassVar[bool] = True
     pairs_at_once: ClassVar[int] = PAIR_LIMIT
 
     held_mb: int = field(default=1024, metadata=SERVING)
@@ -84,6 +87,7 @@ class LateInteraction(EncoderStage):
         if self.held_mb < 0:
             raise InputError(f"held_mb: expected 0 or more, got {self.held_mb}")
         self._held = HeldVectors(self.held_mb * 2**20)
+        self._indexed: IndexedTokens | None = None
 
     def load(self, folder: Path) -> MultiVectorEncoder:
         """The MultiVectorEncoder in this folder."""
@@ -101,10 +105,26 @@ class LateInteraction(EncoderStage):
 
     def _encoded(self, texts: list[str], task: Task) -> list[torch.Tensor]:
         found: list[torch.Tensor | None] = [None] * len(texts)
-        for pack, part in self.encoded(texts, task, taken):
-            for row, vectors in zip(pack.tolist(), part, strict=True):
-                found[row] = vectors
+        with self._lock:
+            for pack, part in self.encoded(texts, task, taken):
+                for row, vectors in zip(pack.tolist(), part, strict=True):
+                    found[row] = vectors
         return [vectors for vectors in found if vectors is not None]
+
+    def kept(self, texts: list[str], precision: str) -> dict[str, NDArray[Any]]:
+        """The token vectors of documents; equal texts are encoded once."""
+        distinct = list(dict.fromkeys(texts))
+        found = dict(zip(distinct, self.encode_documents(distinct), strict=True))
+        return kept_tokens([found[text].numpy() for text in texts], precision)
+
+    def hold(self, index: Index) -> None:
+        """Take token vectors of documents from an index."""
+        self._corpus, self._indexed = index.corpus, IndexedTokens(index.corpus, arrays_for(self, index))
+
+    def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> list[torch.Tensor]:
+        if self._indexed is not None and self._indexed.corpus is corpus:
+            return self._indexed.at(rows)
+        return self._held.of(corpus.texts_at(rows), self.encode_documents)
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """MaxSim of every candidate, block by block of distinct documents, each encoded at most once."""
@@ -114,14 +134,14 @@ class LateInteraction(EncoderStage):
         corpus = candidates.corpus
         asked = self.encode_queries(list(queries.texts))
         documents, place = np.unique(candidates.docs[rows, columns], return_inverse=True)
-        sizes = pc.binary_length(corpus.texts).to_numpy()[documents] + 1
+        sizes = corpus.lengths_at(documents) + 1
         block = np.cumsum(sizes) // BLOCK_BYTES
         values = np.empty(len(rows), np.float32)
         # Pairs by block, and by query within a block.
         order = np.lexsort((rows, block[place]))
         for pairs in parted(order, block[place[order]]):
             inside, at = np.unique(place[pairs], return_inverse=True)
-            vectors = self._held.of(corpus.texts_at(documents[inside]), self.encode_documents)
+            vectors = self._documents(corpus, documents[inside])
             for of_query in parted(np.arange(len(pairs)), rows[pairs]):
                 query = asked[rows[pairs[of_query[0]]]].double()
                 compared = self.network.similarity([query], [vectors[n].double() for n in at[of_query]])

@@ -16,6 +16,7 @@ from mteb_cascade.corpora.run_files import RUN_ENDINGS, prediction_files
 from mteb_cascade.errors import InputError, suggestion
 from mteb_cascade.spec import NAME, Spec, SpecError
 from mteb_cascade.stages.base import Stage, required_fields
+from mteb_cascade.stages.funnel_step import steps_of
 from mteb_cascade.stages.unfetched import Unfetched
 from mteb_cascade.stages.weights import fetched_folder, is_path, kind_of, local_folder
 
@@ -30,6 +31,7 @@ KINDS: dict[str, str | type[Stage]] = {
     "mteb": "mteb_cascade.stages.mteb:Mteb",
     "run": "mteb_cascade.stages.run_file:RunFile",
     "hybrid": "mteb_cascade.stages.hybrid:Hybrid",
+    "funnel": "mteb_cascade.stages.funnel:Funnel",
     "cascade": "mteb_cascade.stages.cascade:Cascade",
 }
 
@@ -38,6 +40,9 @@ PARTS: dict[str, tuple[str, dict[str, type]]] = {
     "cascade": ("stage", {"depth": int, "blend": float}),
 }
 """Kinds made of other models: the name of their table, and its keys beside `model`."""
+
+TABLES = {**{kind: (table,) for kind, (table, _) in PARTS.items()}, "funnel": ("model", "step")}
+"""Keys of a spec that say what a model is made of."""
 
 BASE = ("name", "device", "spec", "trust_remote_code")
 """Parameters of a stage that a spec does not set."""
@@ -146,11 +151,14 @@ def build(spec: Spec, *, device: str | None = None, fetch: bool = True, above: t
     options = dict(spec.options)
     parts: list[Any] = []
     mistakes: list[str] = []
+    inside = (*above, str(spec.path))
     if spec.kind in PARTS:
         table, keys = PARTS[spec.kind]
         parts, mistakes = built_parts(
-            spec, table, options.pop(table, []), keys, device=device, fetch=fetch, above=(*above, str(spec.path))
+            spec, table, options.pop(table, []), keys, device=device, fetch=fetch, above=inside
         )
+    elif spec.kind == "funnel":
+        parts, mistakes = funnel_parts(options.pop("model", None), options.pop("step", []), device, fetch, inside)
     values, wrong = checked_options(stage, options)
     mistakes += wrong
     if not mistakes:
@@ -211,6 +219,21 @@ def built_parts(
     return parts, mistakes
 
 
+def funnel_parts(
+    model: Any, tables: Any, device: str | None, fetch: bool, above: tuple[str, ...]
+) -> tuple[list[Any], list[str]]:
+    """The bi-encoder and the steps of a funnel, and the mistakes in them."""
+    steps, mistakes = steps_of(tables)
+    if not isinstance(model, str):
+        return [], ["model: expected the name of a bi-encoder", *mistakes]
+    try:
+        return [resolved(model, device=device, fetch=fetch, above=above), *steps], mistakes
+    except SpecError as error:
+        return [], [*(f"model: {text}" for text in str(error).splitlines()), *mistakes]
+    except InputError as error:
+        return [], [f"model: {error}", *mistakes]
+
+
 def part_of(kind: str, stage: Stage, entry: Mapping[str, Any]) -> Any:
     """A hybrid's member or a cascade's step."""
     if kind == "hybrid":
@@ -239,7 +262,7 @@ def checked_options(stage: type[Stage], options: Mapping[str, Any]) -> tuple[dic
     mistakes = []
     for key, value in options.items():
         if key not in known:
-            own = [*known, *([PARTS[stage.kind][0]] if stage.kind in PARTS else [])]
+            own = [*known, *TABLES.get(stage.kind, ())]
             mistakes.append(f"unknown key '{key}' of kind '{stage.kind}'. {suggestion(key, own)}")
         elif text := problem(known[key], value):
             mistakes.append(f"{key}: {text}")

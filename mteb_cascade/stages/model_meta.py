@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 MODEL_TYPES = {
     "bi-encoder": "dense",
+    "funnel": "dense",
     "cross-encoder": "cross-encoder",
     "late-interaction": "late-interaction",
     "bm25": "sparse",
@@ -116,6 +117,8 @@ def unknown_facts() -> dict[str, Any]:
 def facts_of(stage: Stage) -> dict[str, Any]:
     """What spec and weights say of a stage, as fields of a ModelMeta; its own card is asked of training data alone."""
     model_type = [MODEL_TYPES.get(stage.kind, "hybrid")]
+    if stage.kind == "funnel":
+        return facts_of(stage.parts[0])
     if stage.parts:
         return composed(stage) | {"model_type": model_type}
     facts = {

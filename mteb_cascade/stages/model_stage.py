@@ -254,7 +254,7 @@ class EncoderStage(ModelStage):
     def encoded(
         self, texts: list[str], task: Task, take: Callable[[Any], Result], **options: Any
     ) -> Iterator[tuple[NDArray[np.intp], Result]]:
-        """As `engine.texts.encoded`, with the stage's prompts."""
+        """As `engine.texts.encoded`, with the stage's prompts; under the stage's lock: a tokenizer is one thread's."""
         prompt = self.query_prompt if task == "query" else self.document_prompt
         if prompt is not None:
             options["prompt"] = prompt

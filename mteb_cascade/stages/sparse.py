@@ -17,6 +17,7 @@ from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import cells, scattered
 from mteb_cascade.stages.exact import nearest
+from mteb_cascade.stages.indexed import IndexedEntries, arrays_for, kept_entries
 from mteb_cascade.stages.inner_products import inner_products
 from mteb_cascade.stages.model_stage import EncoderStage
 from mteb_cascade.store.pair_scores import hashes_of
@@ -25,6 +26,8 @@ from mteb_cascade.values.run import PAD, Run
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
     from sentence_transformers import SparseEncoder
+
+    from mteb_cascade.store.index.index import Index
 
 ENCODED_AT_ONCE = 4_096
 """Documents whose vectors come from the network in one piece."""
@@ -100,6 +103,7 @@ class Sparse(EncoderStage):
     """
 
     kind: ClassVar[str] = "sparse"
+    keeps: ClassVar[bool] = True
 
     max_active_dims: int | None = None
 
@@ -108,6 +112,7 @@ class Sparse(EncoderStage):
         if self.max_active_dims is not None and self.max_active_dims < 1:
             raise InputError(f"max_active_dims: expected at least 1, got {self.max_active_dims}")
         self._vectors: SparseVectors | None = None
+        self._indexed: IndexedEntries | None = None
 
     def load(self, folder: Path) -> SparseEncoder:
         """The SparseEncoder in this folder.
@@ -136,7 +141,8 @@ class Sparse(EncoderStage):
     def _encoded(self, texts: list[str], task: Task) -> csr_matrix:
         from scipy.sparse import vstack
 
-        found = self.encoded(texts, task, self._rows, convert_to_sparse_tensor=True, save_to_cpu=True)
+        with self._lock:
+            found = list(self.encoded(texts, task, self._rows, convert_to_sparse_tensor=True, save_to_cpu=True))
         packs, parts = zip(*found, strict=True)
         order = np.argsort(np.concatenate(packs))
         return vstack(parts, format="csr")[order]
@@ -153,7 +159,19 @@ class Sparse(EncoderStage):
             rows = normalize(rows.astype(np.float64)).astype(np.float32)
         return rows
 
-    def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> csr_matrix:
+    def kept(self, texts: list[str], precision: str) -> dict[str, NDArray[Any]]:
+        """The vectors of documents, entry by entry in float32 whatever the precision; equal texts are encoded once."""
+        distinct = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        vectors = self.encode_documents(list(distinct))
+        return kept_entries(vectors[[distinct[text] for text in texts]])
+
+    def hold(self, index: Index) -> None:
+        """Take vectors of documents from an index."""
+        self._corpus, self._indexed = index.corpus, IndexedEntries(index.corpus, arrays_for(self, index))
+
+    def _documents(self, corpus: Corpus, rows: NDArray[np.integer], width: int) -> csr_matrix:
+        if self._indexed is not None and self._indexed.corpus is corpus:
+            return self._indexed.at(rows, width)
         with self._lock:
             if self._vectors is None or self._vectors.corpus.digest != corpus.digest:
                 self._vectors = SparseVectors(corpus)
@@ -167,7 +185,7 @@ class Sparse(EncoderStage):
         vectors = self.encode_queries(list(queries.texts))
 
         def scored(part: slice, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-            scores = inner_products(vectors[part], self._documents(corpus, rows))
+            scores = inner_products(vectors[part], self._documents(corpus, rows, vectors.shape[1]))
             return np.where(scores <= 0, np.float32(-np.inf), scores)
 
         return nearest(queries, corpus, scored, k)
@@ -179,7 +197,7 @@ class Sparse(EncoderStage):
             return scattered(candidates, ())
         vectors = self.encode_queries(list(queries.texts))
         wanted, place = np.unique(candidates.docs[rows, columns], return_inverse=True)
-        documents = self._documents(candidates.corpus, wanted)
+        documents = self._documents(candidates.corpus, wanted, vectors.shape[1])
         scores = np.full(candidates.docs.shape, -np.inf, np.float32)
         starts = np.searchsorted(rows, np.arange(len(queries) + 1))
         for row, docs in enumerate(candidates.docs):

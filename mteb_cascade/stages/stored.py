@@ -11,8 +11,6 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
@@ -51,9 +49,9 @@ class Pairs:
         self.queries, self.candidates = queries, candidates
         self.rows, self.columns = np.nonzero(candidates.docs != PAD)
         docs, place = np.unique(candidates.docs[self.rows, self.columns], return_inverse=True)
-        texts = candidates.corpus.texts.take(pa.array(docs))
-        self.lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)[place] if len(docs) else np.empty(0, int)
-        self.wanted = WantedPairs(hashes_of(queries.texts), hashes_of(texts.to_pylist()), self.rows, place)
+        texts = candidates.corpus.texts_at(docs)
+        self.lengths = np.fromiter(map(len, texts), np.int64, len(texts))[place]
+        self.wanted = WantedPairs(hashes_of(queries.texts), hashes_of(texts), self.rows, place)
 
     def __len__(self) -> int:
         return len(self.rows)

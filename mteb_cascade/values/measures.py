@@ -133,6 +133,16 @@ def ideal_gains(qrels: Qrels, query_ids: Sequence[str], cutoff: int) -> NDArray[
     return ideal
 
 
+def highest_recall_at_1(qrels: Qrels, query_ids: Sequence[str]) -> float:
+    """What the mean of recall@1 would be with a relevant document first for every query that has one.
+
+    >>> highest_recall_at_1(Qrels({"a": {"x": 1, "y": 1}, "b": {"x": 1}, "c": {}}), ["a", "b", "c"])
+    0.5
+    """
+    counts = qrels.relevant_counts(query_ids)
+    return float(np.where(counts > 0, 1 / np.maximum(counts, 1), 0).mean())
+
+
 def mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Mean over queries as trec_eval takes it: a query without positives is 0, and counted.
 

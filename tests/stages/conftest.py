@@ -21,6 +21,8 @@ from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
 from mteb_cascade.stages.cross_encoder import CrossEncoder
+from mteb_cascade.stages.funnel import Funnel
+from mteb_cascade.stages.funnel_step import FunnelStep
 from mteb_cascade.stages.hybrid import Hybrid, Member
 from mteb_cascade.stages.late_interaction import LateInteraction
 from mteb_cascade.stages.lucene import Lucene
@@ -87,6 +89,18 @@ def stage_of(
         "hybrid": hybrid,
         **{f"hybrid by {fusion}": partial(hybrid, fusion) for fusion in ("min-max", "z-score", "dbsf", "rrf")},
         "hybrid of three": lambda: Hybrid(BM25(), dense(), Member(Table.coarse(), -0.5), pool=3),
+        "funnel": lambda: Funnel(
+            dense(),
+            FunnelStep(7, codes="hamming", dimensions=5),
+            FunnelStep(4, codes="binary"),
+            FunnelStep(3, codes="int8", dimensions=12),
+        ),
+        "cascade of a funnel": lambda: Cascade(
+            Funnel(BiEncoder(model=str(tiny_bi_encoder)), FunnelStep(4, codes="int8")), Step(Table.coarse(), 3)
+        ),
+        "hybrid of a funnel": lambda: Hybrid(
+            BM25(), Funnel(dense(), FunnelStep(6, codes="hamming"), FunnelStep(2, codes="float32")), pool=4
+        ),
         "cascade": lambda: Cascade(BM25(), Step(Table.coarse(), depth=3)),
         "cascade of three": lambda: Cascade(hybrid(), Step(Table.coarse(), 5, 0.5), Step(dense(), 2, -1.0)),
         "hybrid with sparse": lambda: Hybrid(

@@ -29,6 +29,9 @@ Floats = NDArray[np.float32]
 
 FIELDS = ("last part of the name", "name before it", "rest of the first line", "body")
 BODY_TOKENS, LINE_TOKENS = 200, 40
+QUERY_TOKENS = 512
+"""Tokens read of a query: time and memory grow with them times the documents' tokens."""
+
 KERNELS, KERNEL_WIDTH = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2), 0.08
 """Centres and width of K-NRM's soft counts of similarities."""
 
@@ -167,6 +170,7 @@ class Interaction(nn.Module):
         begins = np.cumsum(lengths) - lengths
         starts = (begins[:, None] + np.stack([document.starts for document in documents])).ravel()
         distinct, place = np.unique(ids, return_inverse=True)
+        asked = asked[:QUERY_TOKENS]
         table = self._unit[asked] @ self._unit[distinct].T
         table[asked[:, None] == distinct] = 1.0
         similar, same = table[:, place], asked[:, None] == ids

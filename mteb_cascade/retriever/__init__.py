@@ -1,0 +1,1 @@
+"""A corpus embedded once, searched by the cascade that was evaluated."""

@@ -1,0 +1,1 @@
+"""An index over HTTP: JSON for programs, a search page for people."""
