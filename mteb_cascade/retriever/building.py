@@ -52,8 +52,8 @@ class Encoding:
 
     def __init__(self, stage: Stage, precision: str, progress: Progress = silent, total: int = 0) -> None:
         keepers = stage.keepers()
-        self.keepers = {keeper.fingerprint: keeper for keeper in keepers if keeper.keeps}
-        self.builders = {keeper.fingerprint: keeper for keeper in keepers if keeper.builds}
+        self.keepers = {keeper.kept_as: keeper for keeper in keepers if keeper.keeps}
+        self.builders = {keeper.kept_as: keeper for keeper in keepers if keeper.builds}
         self.precision, self.progress, self.total = precision, progress, total
         self.done = self.encoded = 0
         self.seconds = 0.0

@@ -180,7 +180,7 @@ def model_for(index: Index, stage: Stage | None) -> Stage:
 
 def builders(index: Index, stage: Stage | None) -> Mapping[str, Build]:
     """What makes the parts that are of all documents together; no model is loaded where the index has none of them."""
-    held = {part.fingerprint for part in index.manifest.parts if index.whole(part.fingerprint)}
+    held = {part.kept_as for part in index.manifest.parts if index.whole(part.kept_as)}
     if not held:
         return {}
     stage = model_for(index, stage)

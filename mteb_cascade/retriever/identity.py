@@ -16,4 +16,4 @@ def model_of(stage: Stage) -> str:
 
 def parts_of(stage: Stage) -> list[Part]:
     """The stage and all that it is made of, as a manifest says it."""
-    return [Part(one.label, one.fingerprint, one.described()) for one in stage.walk()]
+    return [Part(one.label, one.fingerprint, one.kept_as, one.described()) for one in stage.walk()]

@@ -65,10 +65,11 @@ def refuse_unfit(stage: Stage, index: Index) -> None:
     """
     manifest = index.manifest
     held = {part.fingerprint for part in manifest.parts}
+    kept = {part.kept_as for part in manifest.parts}
     faults = [
         f"{keeper.label}: {'; '.join(differences(keeper, manifest.parts))}"
         for keeper in stage.keepers()
-        if keeper.fingerprint not in held
+        if keeper.kept_as not in kept
     ]
     if faults:
         raise InputError(
@@ -79,8 +80,8 @@ def refuse_unfit(stage: Stage, index: Index) -> None:
         changed = [part.label for part in stage.walk() if not part.parts and part.fingerprint not in held]
         warnings.warn(
             f"{shown(index.folder)}: {stage.label} has changed since the index was made "
-            f"({', '.join(dict.fromkeys(changed)) or 'weights, depths or blends'}); what the index holds still fits, "
-            "and searches use the model as it is now",
+            f"({', '.join(dict.fromkeys(changed)) or 'weights, depths, blends or what steps keep'}); what the index "
+            "holds still fits, and searches use the model as it is now",
             stacklevel=2,
         )
 

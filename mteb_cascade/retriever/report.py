@@ -110,7 +110,7 @@ class Changed:
 
 def sizes_of(manifest: Manifest) -> dict[str, int]:
     """{part: bytes} of an index's files, the texts first, then by model as they stand in the manifest."""
-    labels = {part.fingerprint[:16]: part.label for part in manifest.parts}
+    labels = {part.kept_as[:16]: part.label for part in manifest.parts}
     sizes: dict[str, int] = defaultdict(int)
     for segment in manifest.segments:
         for file in [*segment.files, *([segment.removed] if segment.removed else [])]:

@@ -150,11 +150,16 @@ class Stage(ABC):
         """Write what an index keeps of a corpus as a whole into a folder of its own."""
         raise NotImplementedError(f"{self.label} keeps nothing of a corpus")
 
+    @property
+    def kept_as(self) -> str:
+        """What an index files what it keeps for this stage under: stages with one key find the same there."""
+        return self.fingerprint
+
     def keepers(self) -> list[Stage]:
         """It, and those of its parts and theirs, for which an index keeps something; equal ones once."""
         own = [self] if self.keeps or self.builds else []
         found = [*own, *(keeper for part in self.parts for keeper in part.keepers())]
-        return list({keeper.fingerprint: keeper for keeper in found}.values())
+        return list({keeper.kept_as: keeper for keeper in found}.values())
 
     def over(self, index: Index) -> Self:
         """A copy that searches an index: it shares the loaded model, and nothing that a search changes."""

@@ -117,7 +117,7 @@ class BM25(LexicalStage):
         """Open the inverted index, its arrays mapped into memory."""
         import bm25s
 
-        folder = index.whole(self.fingerprint)
+        folder = index.whole(self.kept_as)
         if folder is None:
             raise nothing_kept(self, index)
         built = None

@@ -113,7 +113,7 @@ class Funnel(Stage):
     def hold(self, index: Index) -> None:
         """Search what the index keeps."""
         self._corpus = index.corpus
-        folder = index.whole(self.fingerprint)
+        folder = index.whole(self.kept_as)
         made = {MADE: self._faiss().opened(folder)} if folder else {}
         self._documents = Documents(index.corpus, arrays_for(self, index), made) if len(index.corpus) else None
 
@@ -121,7 +121,7 @@ class Funnel(Stage):
         """Write the index of faiss."""
         if len(corpus):
             self.prepare()
-            held = SegmentArrays(corpus.places, self.fingerprint[:KEY]) if isinstance(corpus, IndexCorpus) else None
+            held = SegmentArrays(corpus.places, self.kept_as[:KEY]) if isinstance(corpus, IndexCorpus) else None
             self._faiss().write(held or self._in_memory(corpus), len(corpus), folder)
 
     def kept(self, texts: list[str], precision: str) -> dict[str, NDArray[Any]]:
@@ -224,6 +224,11 @@ class Funnel(Stage):
     def options(self) -> dict[str, Any]:
         """The bi-encoder and the steps."""
         return {"model": self.model.identified(), "step": [step.options for step in self.steps]}
+
+    @property
+    def kept_as(self) -> str:
+        """SHA-256 over the bi-encoder's fingerprint and the codes alone: how many documents steps keep may change."""
+        return hash_of({"kind": self.kind, "model": self.model.fingerprint, "codes": [one.kept for one in self.steps]})
 
     @property
     def fingerprint(self) -> str:

@@ -66,6 +66,11 @@ class FunnelStep:
         """What decides which documents it keeps."""
         return {name: value for name, value in asdict(self).items() if name != "gpu"}
 
+    @property
+    def kept(self) -> list[Any]:
+        """What decides what an index keeps of documents for it."""
+        return [self.codes, self.dimensions, self.faiss]
+
     @classmethod
     def of(cls, table: Mapping[str, Any]) -> FunnelStep:
         """A step from a table of a spec.

@@ -32,7 +32,7 @@ def arrays_for(stage: Stage, index: Index) -> SegmentArrays:
     Raises:
         InputError: It keeps nothing for it.
     """
-    arrays = index.arrays(stage.fingerprint)
+    arrays = index.arrays(stage.kept_as)
     if arrays is None:
         raise nothing_kept(stage, index)
     return arrays

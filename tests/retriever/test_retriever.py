@@ -160,7 +160,9 @@ def test_a_changed_reranker_is_a_warning(tmp_path: Path, write_spec: Callable[[s
     spec = write_spec("mine", 'kind = "cascade"\n[[stage]]\nmodel = "first"\n[[stage]]\nmodel = "first"\ndepth = 3')
     Retriever("mine", tmp_path / "index").embed_and_store_corpus(CORPUS)
     spec.write_text(spec.read_text().replace("depth = 3", "depth = 2"))
-    with pytest.warns(UserWarning, match=r"index: mine has changed since the index was made \(weights, depths or"):
+    with pytest.warns(
+        UserWarning, match=r"index: mine has changed since the index was made \(weights, depths, blends or"
+    ):
         retriever = Retriever.open(tmp_path / "index")
     assert retriever.search("fox", 2).depths == (2,)
 
@@ -169,6 +171,19 @@ def test_a_part_of_the_model_may_search_alone(tmp_path: Path, recwarn: pytest.Wa
     made(Cascade(BM25(), Step(Lengths(), 3)), tmp_path / "index")
     assert [one.document_id for one in Retriever.open(tmp_path / "index", BM25()).search("fox", 5)] == ["b", "a"]
     assert not recwarn
+
+
+def test_a_funnel_that_keeps_more_searches_the_same_index(tmp_path: Path, tiny_static: Path) -> None:
+    from mteb_cascade.stages.funnel import Funnel, FunnelStep
+
+    def funnel(**step: Any) -> Funnel:
+        return Funnel(str(tiny_static), FunnelStep(**step))
+
+    made(funnel(codes="int8", keep=1), tmp_path / "index")
+    with pytest.warns(UserWarning, match="changed since the index was made"):
+        assert len(Retriever.open(tmp_path / "index", funnel(codes="int8", keep=3)).search("fox", 4)) == 3
+    with pytest.raises(InputError, match=r"step: the index has .*int8.*, here .*hamming"):
+        Retriever.open(tmp_path / "index", funnel(codes="hamming", keep=1))
 
 
 def test_a_model_that_is_not_here(tmp_path: Path, write_spec: Callable[[str, str], Path]) -> None:

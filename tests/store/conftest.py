@@ -68,7 +68,7 @@ class Small:
         self.encoded: list[str] = []
 
     def writer(self, folder: Path | None = None) -> Writer:
-        parts = [Part("small", ROWS, {"kind": "made-up"})]
+        parts = [Part("small", ROWS, ROWS, {"kind": "made-up"})]
         return Writer(
             folder or self.folder,
             model="small",

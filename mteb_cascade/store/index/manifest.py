@@ -104,11 +104,13 @@ class Part:
     Args:
         label: How messages call it.
         fingerprint: What it is.
+        kept_as: What is kept for it lies under this key.
         described: Its kind and options.
     """
 
     label: str
     fingerprint: str
+    kept_as: str
     described: dict[str, Any]
 
 
