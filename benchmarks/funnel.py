@@ -50,7 +50,7 @@ Search = Callable[[Queries], NDArray[np.integer]]
 def settings(documents: int) -> dict[str, tuple[FunnelStep, ...]]:
     """{name: steps}, none of which rescores more than its share in full."""
     most = floor(RESCORED * documents)
-    few = max(TOP, most // 10)
+    few = max(TOP, most // 4)
 
     def steps(*given: tuple[Any, ...]) -> tuple[FunnelStep, ...]:
         names = ("codes", "keep", "dimensions")

@@ -98,6 +98,10 @@ def notes(result: Mapping[str, Any]) -> Iterator[str]:
         f"Times: {latency['calls']:,} single queries end to end, of which encoding the query takes "
         f"{result['encoding']['p50']:.2f} ms; {where}."
     )
+    yield (
+        "Exact search compares in float64, so that scores hang on two vectors alone: flat search in float32 takes a "
+        "fraction of its time, and is what benchmarks/funnel.py holds funnels against."
+    )
     yield "Bytes: what the first step reads of each document; in a corpus of millions its time follows them."
     yield f"GB: what an index keeps of a million documents beside texts, full vectors as {result['precision']}."
 

@@ -28,6 +28,9 @@ ROUNDS = 14
 
 WARM_UP = 5
 
+GROWN = 0.1
+"""Share of its documents by which an index may change before its calibration is called old."""
+
 MACHINE = ("processor", "cores", "threads", "gpu")
 """What another machine differs in."""
 
@@ -84,6 +87,7 @@ def calibration_of(
         "k": k,
         "micro_batch": micro_batch(step.stage),
         "queries": described,
+        "documents": len(cascade.corpus),
         "fingerprint": cascade.fingerprint,
         "machine": machine(),
         "measured": [{"depth": depth, **latency.as_json()} for depth, latency in sorted(measured.items())],
@@ -142,8 +146,9 @@ def deepest_within(p95: Callable[[int], float], depth: int, budget: float, micro
 def depths_within(stage: Stage, calibration: Mapping[str, Any] | None) -> tuple[int, ...]:
     """Depths of a cascade's steps when an index is served; () of any other stage.
 
-    Warns once where there is a budget that this calibration does not answer for. One of another machine is taken all
-    the same, for an index gives the same answers everywhere; one of another model or budget is not.
+    Warns once where there is a budget that this calibration does not answer for. One of another machine, or of fewer
+    documents, is taken all the same, for an index gives the same answers everywhere, and only `--calibrate` changes
+    them; one of another model or budget is not.
 
     Args:
         stage: The model of an index.
@@ -175,6 +180,9 @@ def objection(cascade: Cascade, calibration: Mapping[str, Any] | None) -> tuple[
     for key in MACHINE:
         if key in here and key in there and here[key] != there[key]:
             return f"{budget} was calibrated on another machine ({key} {there[key]}, here {here[key]})", True
+    documents, now = calibration.get("documents"), len(cascade.corpus)
+    if documents is not None and abs(now - documents) > GROWN * documents:
+        return f"{budget} was calibrated when the index held {documents:,} documents; now it holds {now:,}", True
     return "", True
 
 

@@ -100,17 +100,49 @@ def flips_between(
         found = []
         for row, run in enumerate(lists):
             query = queries.rows([row])
-            candidates = run.cut(SERVED) if restricted else None
-            found.append(answer(exact, query, depths, k, candidates))
+            fine = (
+                among(served, exact, query, run.cut(SERVED), depths) if restricted else answer(exact, query, depths, k)
+            )
+            found.append(fine)
     best, other = first(lists), first(found)
     return Flips(len(queries), int((best != other).sum()), len(corpus), SERVED if restricted else None)
 
 
-def answer(stage: Stage, query: Queries, depths: Sequence[int], k: int, candidates: Run | None = None) -> Run:
-    """The k best documents of one query, all of them or of candidates."""
+def answer(stage: Stage, query: Queries, depths: Sequence[int], k: int) -> Run:
+    """The k best documents of one query."""
     if isinstance(stage, Cascade):
-        return stage.trace(query, k, depths or None, candidates=candidates)[-1].cut(k)
-    return (stage.retrieved(query, k) if candidates is None else stage.rank(query, candidates)).cut(k)
+        return stage.trace(query, k, depths or None)[-1].cut(k)
+    return stage.retrieved(query, k).cut(k)
+
+
+def among(served: Stage, exact: Stage, query: Queries, candidates: Run, depths: Sequence[int] = ()) -> Run:
+    """Candidates of one query as float32 ranks them.
+
+    The points of a hybrid hang on whole lists: its members' lists are those that are served, with what float32 says of
+    the candidates in them.
+
+    Args:
+        served: What is served.
+        exact: The same in float32.
+        query: One.
+        candidates: Documents that are served.
+        depths: Of a cascade's steps; its own where there are none.
+    """
+    if isinstance(served, Cascade) and isinstance(exact, Cascade):
+        head = among(served.first, exact.first, query, candidates)
+        *_, last = exact.passes(query, head, list(depths) or exact.depths)
+        return last
+    if not (isinstance(served, Hybrid) and isinstance(exact, Hybrid)):
+        return exact.rank(query, candidates)
+    lists = []
+    for member, fine in zip(served.members, exact.members, strict=True):
+        run = member.stage.retrieved(query, served.pool)
+        inside = np.isin(run.docs, candidates.docs)
+        known, rest = among(member.stage, fine.stage, query, run.without(~inside)), run.without(inside)
+        docs, scores = np.hstack([known.docs, rest.docs]), np.hstack([known.scores, rest.scores])
+        lists.append(Run.ranked(run.query_ids, run.corpus, docs, scores).cut(run.depth))
+    found = exact.points(lists).ranked(exact.weights)
+    return found.without(~np.isin(found.docs, candidates.docs))
 
 
 def first(runs: Sequence[Run]) -> NDArray[np.int64]:

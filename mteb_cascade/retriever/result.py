@@ -18,7 +18,8 @@ class StageScore:
         stage: Its name.
         rank: The document's place in the ranking after this stage, from 1; None where it is not in it.
         score: What that ranking sorts by, blend included; None where the stage did not score the document, because it
-            stood beyond the depth or the budget, or the stage could not.
+            stood beyond the depth or the budget, or the stage could not. A first stage that is a cascade or a funnel
+            itself gives all it found a score: below what it scored, one that keeps the order and says no more.
     """
 
     stage: str

@@ -14,7 +14,7 @@ from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.stages.codings import SCAN_ROWS, Search
 from mteb_cascade.stages.document_codes import Arrays, Documents
 from mteb_cascade.stages.indexed import VECTORS
-from mteb_cascade.store.precision import SCALES, restored, restored_at
+from mteb_cascade.store.precision import restored_at
 
 INSTALL = "pip install 'mteb-cascade[faiss]'"
 INSTALL_GPU = "pip install 'mteb-cascade[faiss-gpu]' in place of faiss-cpu"
@@ -70,9 +70,10 @@ class FaissSearch(Search):
             index = faiss.index_factory(width, self.factory, faiss.METRIC_INNER_PRODUCT)
             if not index.is_trained:
                 index.train(np.ascontiguousarray(self.cut(restored_at(arrays, VECTORS, chosen))))
-            scales = f"{VECTORS}.{SCALES}"
-            for block in arrays.blocks(VECTORS, *([scales] if scales in arrays.names else []), rows=SCAN_ROWS):
-                index.add(np.ascontiguousarray(self.cut(restored(block.arrays[VECTORS], block.arrays.get(scales)))))
+            # What HNSW finds depends on which were added together: never on the segments of an index.
+            for start in range(0, size, SCAN_ROWS):
+                rows = np.arange(start, min(start + SCAN_ROWS, size))
+                index.add(np.ascontiguousarray(self.cut(restored_at(arrays, VECTORS, rows))))
         except (RuntimeError, AssertionError) as error:
             raise self._refused(error) from None
         return index

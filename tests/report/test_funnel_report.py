@@ -77,6 +77,7 @@ def test_the_table(result: dict[str, Any]) -> None:
     assert not any(line[:1] == ["int8@64"] for line in lines)  # not on the front
     flowing = " ".join(text.split())
     assert "64: .600" in flowing and "Matryoshka" in flowing
+    assert "Exact search compares in float64" in flowing
     assert "Proposed, on test (77 queries): .993 [.990, .996] of the top 100" in flowing
     assert "\x1b" not in text
     assert max(map(len, text.split("# Keeps")[0].splitlines())) <= 80

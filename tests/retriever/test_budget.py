@@ -155,6 +155,15 @@ def test_what_is_kept_is_json_and_says_how_it_was_measured(clock):
     assert timed[SIZE]["calls"] == 4
 
 
+def test_a_few_more_documents_make_no_calibration_old(clock):
+    cascade = slow_cascade(clock, 11.0)
+    found = calibration_of(cascade, QUERIES)
+    assert found["documents"] == SIZE
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert depths_within(cascade, {**found, "documents": 55}) == (5,)
+
+
 def test_no_budget_is_no_cap(clock):
     cascade = slow_cascade(clock, None)
     with warnings.catch_warnings():
@@ -175,6 +184,7 @@ def test_no_budget_is_no_cap(clock):
         ({"fingerprint": "other"}, "another version of the model", (SIZE,)),
         ({"machine": {"processor": "abacus"}}, "another machine .processor abacus", (5,)),
         ({"machine": {"cores": 10_000}}, "another machine .cores 10000", (5,)),
+        ({"documents": 54}, "when the index held 54 documents; now it holds 60", (5,)),
         (None, "never calibrated", (SIZE,)),
     ],
 )

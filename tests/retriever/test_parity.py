@@ -103,6 +103,31 @@ def test_compositions_are_compared_as_wholes_at_the_depths_that_are_served(tmp_p
     assert flips_between(served, queries, depths=(0,)).flips == 0
 
 
+@pytest.mark.parametrize("fusion", ["linear", "min-max", "z-score", "dbsf", "rrf"])
+@pytest.mark.parametrize("composed", ["alone", "before a step", "within another"])
+def test_a_hybrid_in_float32_flips_nothing_where_only_what_was_served_is_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fusion: str, composed: str
+) -> None:
+    """Its points hang on the members' whole lists, which are longer than what is compared."""
+    texts = [" ".join(f"{number:.2f}" for number in row) for row in np.random.default_rng(5).random((60, 2))]
+    corpus = Corpus.of([f"d{row}" for row in range(60)], texts)
+    queries = Queries(tuple(f"q{row}" for row in range(20)), tuple(texts[:20]))
+
+    @dataclass(kw_only=True, eq=False, repr=False)
+    class Turned(Compass):
+        def _encoded(self, texts: list[str], task: Any) -> np.ndarray:
+            return super()._encoded(texts, task) * np.float32([[3.0, -0.5]])
+
+    stage: Any = Hybrid(Compass(model="/nowhere"), Turned(model="/nowhere2"), pool=40, fusion=fusion)
+    if composed == "before a step":
+        stage = Cascade(stage, Step(Compass(model="/nowhere"), 0))
+    elif composed == "within another":
+        stage = Hybrid(Cascade(stage, Step(Compass(model="/nowhere"), 0)), Compass(model="/nowhere"), pool=50)
+    served = over(stage, corpus, tmp_path)
+    monkeypatch.setattr("mteb_cascade.retriever.parity.SERVED", 5)
+    assert flips_between(served, queries, k=1, encoded=2) == Flips(20, 0, 60, restricted_to=5)
+
+
 def test_a_funnel_is_compared_with_its_model(tmp_path: Path) -> None:
     funnel = Funnel(Compass(model="/nowhere"), FunnelStep(codes="hamming", keep=1))
     corpus = Corpus.of(["a", "b"], ["0.9 0.1", "0.8 0.9"])

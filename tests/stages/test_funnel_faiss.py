@@ -13,6 +13,7 @@ from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.documents import documents_of
 from mteb_cascade.errors import InputError
 from mteb_cascade.retriever.building import build
+from mteb_cascade.retriever.changing import add
 from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.funnel import Funnel
 from mteb_cascade.stages.funnel_step import FunnelStep
@@ -59,6 +60,18 @@ def test_it_finds_what_exact_search_finds(
     else:
         np.testing.assert_allclose(found.scores, exact.scores, atol=0.02)
     assert list((tmp_path / "index" / "whole").rglob("faiss.index"))
+
+
+@pytest.mark.usefixtures("faiss")
+def test_what_it_finds_does_not_depend_on_the_segments_of_an_index(tiny_static: Path, tmp_path: Path) -> None:
+    funnel = Funnel(BiEncoder(model=str(tiny_static)), FunnelStep(20, faiss="HNSW2", parameters="efSearch=20"))
+    funnel.index(CORPUS)
+    ids, texts = CORPUS.ids.to_pylist(), CORPUS.texts.to_pylist()
+    build(funnel, documents_of(Corpus.of(ids[:100], texts[:100])), tmp_path / "index", segment_rows=30)
+    add(tmp_path / "index", documents_of(CORPUS), funnel, segment_rows=70)
+    over = funnel.over(Index.open(tmp_path / "index"))
+    queries = Queries(tuple(f"q{row}" for row in range(20)), tuple(texts[:20]))
+    assert over.retrieve(queries, 20).docs.tolist() == funnel.retrieve(queries, 20).docs.tolist()
 
 
 @pytest.mark.usefixtures("faiss")
