@@ -28,6 +28,8 @@ SPECS = {
         '[[member]]\nmodel = "our-bm25"\nweight = 0.3\n[[member]]\nmodel = "our-bi-encoder"'
         for fusion in FUSIONS
     },
+    "funnel": 'kind = "funnel"\nmodel = "our-bi-encoder"\n'
+    '[[step]]\ncodes = "int8"\nkeep = 200\n[[step]]\ncodes = "float32"\ndimensions = 8\nkeep = 40',
     "cascade": 'kind = "cascade"\n[[stage]]\nmodel = "our-bm25"\n'
     '[[stage]]\nmodel = "our-late-interaction"\ndepth = 50\nblend = 0.3\n'
     '[[stage]]\nmodel = "our-cross-encoder"\ndepth = 20',

@@ -33,7 +33,7 @@ class Visit:
         self.page.fill("#query", query)
         with self.page.expect_response("**/search"):
             self.page.press("#query", "Enter")
-        self.page.wait_for_function("!document.querySelector('#results.old')")
+        self.page.wait_for_selector("#results:not(.old)", state="attached")
         return self.page
 
     def column(self, selector: str) -> list[str]:
@@ -44,7 +44,7 @@ def test_type_enter_results(browser: Any, retriever: Retriever, opened: Callable
     address = opened(retriever).address
     visit = Visit(browser, address)
     page = visit.page
-    page.wait_for_function("document.querySelector('#model').textContent === 'local/both'")
+    page.wait_for_selector("#model >> text=local/both")
     assert visit.column("#corpus") == ["5 documents"]
     assert page.evaluate("document.activeElement.id") == "query"
     visit.asked("a red fox")
@@ -96,7 +96,9 @@ def test_a_search_has_an_address(browser: Any, retriever: Retriever, opened: Cal
     shared = page.url
     with page.expect_response("**/search"):
         page.go_back()
-    page.wait_for_function("document.querySelector('#query').value === 'old & red?'")
+    from playwright.sync_api import expect
+
+    expect(page.locator("#query")).to_have_value("old & red?")
     other = Visit(browser, shared[: shared.index("?")], shared[shared.index("?") :])
     other.page.wait_for_selector("#results > li")
     assert other.column(".id") == ["d2"] and other.page.input_value("#query") == "whale"

@@ -76,10 +76,9 @@ def test_a_cascade_that_moves_its_tail():
     class Sorting(Cascade):
         """Sorts all that it received by what it knows, tail and all."""
 
-        def reranked(self, queries, run, depths, progress=None):
-            runs = super().reranked(queries, run, depths)
-            last = runs[-1]
-            return [*runs[:-1], Run(last.query_ids, last.corpus, np.sort(last.docs)[:, ::-1], last.scores)]
+        def passes(self, queries, run, depths, **told):
+            *others, last = super().passes(queries, run, depths, **told)
+            yield from [*others, Run(last.query_ids, last.corpus, np.sort(last.docs)[:, ::-1], last.scores)]
 
     found = {f.check: f for f in order.check(whole(Sorting(BM25(), Step(Coverage(), 5))))}
     assert found["set preservation"].verdict == "ok"
@@ -89,9 +88,9 @@ def test_a_cascade_that_moves_its_tail():
 
 def test_a_cascade_that_loses_its_tail():
     class Cutting(Cascade):
-        def reranked(self, queries, run, depths, progress=None):
-            runs = super().reranked(queries, run, depths)
-            return [*runs[:-1], runs[-1].cut(depths[-1])]
+        def passes(self, queries, run, depths, **told):
+            *others, last = super().passes(queries, run, depths, **told)
+            yield from [*others, last.cut(depths[-1])]
 
     found = {f.check: f.verdict for f in order.check(whole(Cutting(BM25(), Step(Coverage(), 2))))}
     assert found["set preservation"] == "fail"
