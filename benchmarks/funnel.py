@@ -267,7 +267,7 @@ def main() -> None:
     if max(one["kept"]["top"] for one in found["real"].values()) < WANTED_KEPT:
         failed.append(f"no setting keeps {WANTED_KEPT} of real vectors' top {TOP}")
     if given.documents:
-        vectors = encoder._documents(corpus, np.arange(len(corpus)))
+        vectors = encoder.vectors_at(corpus, np.arange(len(corpus)))
         found["million"] = speed(vectors, encoder.encode_queries(list(queries.texts)), given)
         good = [one for one in found["million"]["funnels"].values() if one["kept"]["top"] >= WANTED_KEPT]
         if max((one["times_as_fast"] for one in good), default=0.0) < WANTED_SPEED:

@@ -52,7 +52,6 @@ WIDTH = 384
 PHRASES, PHRASE, EACH = 16_384, 10, 5
 """Phrases of ten drawn words; a passage has five of them."""
 
-VOCABULARY = 50_000
 MARCO = 8_841_823
 CANDIDATES = 20
 K = 10
@@ -108,23 +107,17 @@ class Passages(Documents):
 
     def checked(self) -> Checked:
         """Nothing can be wrong with them."""
-        return Checked(self.count, 0)
+        return Checked(self.count)
 
 
 def drawn_phrases(random: np.random.Generator) -> list[str]:
-    """Phrases of words whose frequencies fall as those of a language (Zipf)."""
-    chances = 1 / np.arange(1, VOCABULARY + 1)
-    words = random.choice(VOCABULARY, (PHRASES, PHRASE), p=chances / chances.sum())
-    return [" ".join(spelled(word) for word in row) for row in words.tolist()]
-
-
-def spelled(number: int) -> str:
-    """A word of letters for a number."""
-    letters = ""
-    while number or len(letters) < 3:
-        number, letter = divmod(number, 26)
-        letters += chr(ord("a") + letter)
-    return letters
+    """Phrases of words of MiniLM's vocabulary, whose frequencies fall as those of a language (Zipf)."""
+    known: dict[str, int] = json.loads((Path(minilm()) / "tokenizer.json").read_text(encoding="utf-8"))["model"][
+        "vocab"
+    ]
+    words = np.array([word for word in known if word.isalpha() and word.isascii() and len(word) > 2])
+    chances = 1 / np.arange(1, len(words) + 1)
+    return [" ".join(row) for row in random.choice(words, (PHRASES, PHRASE), p=chances / chances.sum()).tolist()]
 
 
 def questions(count: int) -> list[str]:

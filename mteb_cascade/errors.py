@@ -22,6 +22,16 @@ def in_one_line(error: object) -> str:
     return " ".join(printable(error).split())
 
 
+def sentence(error: object) -> str:
+    """What an error says, ended where more is to follow.
+
+    >>> sentence("no model"), sentence("Known: none. Did you mean 'x'?")
+    ('no model.', "Known: none. Did you mean 'x'?")
+    """
+    text = str(error)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
 def printable(text: object) -> str:
     r"""A text whose control characters, line breaks apart, are spaces: a file's content cannot steer a terminal.
 

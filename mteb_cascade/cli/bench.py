@@ -49,8 +49,8 @@ def bench(
     if not calibrate and queries is None and task is None:
         raise InputError("nothing to ask: give --task, a file of --queries, or --calibrate")
     if calibrate:
-        from mteb_cascade.retriever.budget import told
         from mteb_cascade.retriever.calibrating import calibrate as calibrate_here
+        from mteb_cascade.retriever.calibrating import told
 
         with bar("calibrating") as progress:
             found = calibrate_here(index, queries=queries, model=model, progress=progress)

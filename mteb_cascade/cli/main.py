@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Annotated
 
@@ -159,6 +160,9 @@ def main() -> None:
         typer.echo(printable(f"process {rank()}: {error}" if rank() else error), err=True)
         raise SystemExit(2) from None
     except OSError as error:
+        if error.filename is None and error.errno in (ENOSPC, EDQUOT):
+            typer.echo(f"what was found cannot be written ({error.strerror}); make room, or write elsewhere", err=True)
+            raise SystemExit(2) from None
         if error.filename is None:
             raise
         typer.echo(f"{error.filename}: cannot be used ({error.strerror}); give another file or folder", err=True)

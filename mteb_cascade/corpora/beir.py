@@ -83,15 +83,36 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(line number, line) of a text file, unpacked where it ends in .gz; empty lines are left out.
 
     Raises:
-        InputError: It is no UTF-8, or not packed as its name says.
+        InputError: It cannot be read, is no UTF-8, or not packed as its name says.
+    """
+    for number, line in lines_as_they_are(path):
+        if fault := undecoded(line):
+            raise InputError(at_line(path, number, fault))
+        yield number, line
+
+
+def undecoded(line: str) -> str:
+    """What is wrong with a line that is no UTF-8; "" where nothing is."""
+    found = None if line.isascii() else SURROGATE.search(line)
+    return f"is no UTF-8 (byte {ord(found[0]) - 0xDC00:#04x}); mend or remove the line" if found else ""
+
+
+def lines_as_they_are(path: Path) -> Iterator[tuple[int, str]]:
+    """As `numbered_lines`, but a byte that is no UTF-8 is half of a surrogate pair in its line.
+
+    Raises:
+        InputError: It cannot be read, or not be unpacked.
     """
     number = 0
+    form: dict[str, Any] = {"mode": "rt", "encoding": "utf-8-sig", "errors": "surrogateescape"}
     try:
-        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        with gzip.open(path, **form) if path.suffix == ".gz" else path.open(**form) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield number, line
-    except (UnicodeDecodeError, EOFError, OSError, zlib.error) as error:
+    except (EOFError, OSError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"{path}: cannot be read ({error.strerror}); expected a text file") from None
         raise InputError(
             f"{path}: cannot be read beyond line {number}: {error}; mend or fetch the file again"
         ) from None
@@ -126,13 +147,19 @@ def rows(path: Path, allow_empty: bool) -> Iterator[tuple[str, str, str]]:
 
 def numbered_documents(path: Path, allow_empty: bool) -> Iterator[tuple[int, tuple[str, str, str] | str]]:
     """(line number, (id, text, title)) of a JSONL file; of a line that holds no document, what is wrong with it."""
-    for number, line in numbered_lines(path):
+    for number, line in lines_as_they_are(path):
+        if undecoded(line):
+            yield number, undecoded(line)
+            continue
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield number, f"is not valid JSON ({error}); mend or remove the line"
+            why = f"{error.msg}, character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else error
+            yield number, f"is not valid JSON ({why}); mend or remove the line"
             continue
-        if not isinstance(row, dict) or "_id" not in row or not isinstance(row.get("text"), str):
+        if not isinstance(row, dict) or not (
+            isinstance(row.get("_id"), str | int | float) and isinstance(row.get("text"), str)
+        ):
             yield number, "expected an object with '_id' and a string 'text'"
             continue
         document = str(row["_id"]), row["text"], str(row.get("title") or "")

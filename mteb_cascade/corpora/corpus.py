@@ -171,6 +171,10 @@ class Queries:
         ids, texts = tuple(self.ids[i] for i in rows), tuple(self.texts[i] for i in rows)
         return replace(self, ids=ids, texts=texts)
 
+    def first(self, count: int) -> Queries:
+        """The first so many, or all where there are fewer."""
+        return self.rows(range(min(count, len(self))))
+
     def within(self, **context: Any) -> Queries:
         """The same queries, with more said of where they come from."""
         return replace(self, context={**self.context, **context})

@@ -24,7 +24,10 @@ ROWS = 4_096
 def tab_separated(path: Path, allow_empty: bool) -> Iterator[Numbered]:
     """Lines of id and text, as MS MARCO's collection.tsv; with a header line that names them also titles."""
     names = ["id", "text"]
-    for number, line in beir.numbered_lines(path):
+    for number, line in beir.lines_as_they_are(path):
+        if fault := beir.undecoded(line):
+            yield number, fault
+            continue
         cells = line.rstrip("\n").split("\t")
         if number == 1 and is_header(cells):
             names = ["id" if cell.strip().lower() in IDS else cell.strip().lower() for cell in cells]

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import xxhash
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora import beir
-from mteb_cascade.corpora.corpus import TEXTS, Corpus, as_read
+from mteb_cascade.corpora.corpus import Corpus, as_read
 from mteb_cascade.corpora.document_files import FORMATS, Numbered, format_of
 from mteb_cascade.errors import InputError, in_one_line
 
@@ -28,13 +27,11 @@ class Checked:
 
     Args:
         documents: How many there are.
-        size: Bytes of their texts.
         skipped: Lines that hold no document and were left out.
         examples: The first of those, each with file, line and what is wrong with it.
     """
 
     documents: int
-    size: int
     skipped: int = 0
     examples: tuple[str, ...] = ()
 
@@ -88,7 +85,7 @@ class CorpusDocuments(Documents):
         """Only whether there are any."""
         if not len(self.corpus):
             raise InputError(f"{self.name}: the corpus is empty; expected at least one document")
-        return Checked(len(self.corpus), sum(size_of(table) for table in self.tables(TEXTS)))
+        return Checked(len(self.corpus))
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,7 @@ class FileDocuments(Documents):
 
     def checked(self) -> Checked:
         """As for any source; ids are compared by 64-bit hashes, and those that agree by themselves."""
-        hashes, size = array("Q"), 0
+        hashes = array("Q")
         bad: list[tuple[int, str]] = []
         count = 0
         for number, row in self.read():
@@ -130,7 +127,6 @@ class FileDocuments(Documents):
                 bad += [(number, row)] if len(bad) < beir.SHOWN else []
                 continue
             hashes.append(hash_of(row[0]))
-            size += len(" ".join(filter(None, (row[2], row[1]))).strip().encode())
         found, repeats = self._repeated(np.frombuffer(hashes, np.uint64))
         mistakes = found if self.skip_bad else sorted([*bad, *found])
         if mistakes:
@@ -140,7 +136,7 @@ class FileDocuments(Documents):
             none = f", and {count:,} bad lines were skipped" if count else ""
             raise InputError(f"{self.path}: the corpus is empty{none}; expected at least one document")
         examples = tuple(beir.at_line(self.path, number, fault) for number, fault in bad)
-        return Checked(len(hashes), size, count, examples)
+        return Checked(len(hashes), count, examples)
 
     def _repeated(self, hashes: NDArray[np.uint64]) -> tuple[list[tuple[int, str]], int]:
         """The first ids that stand twice, with their lines, and how many do."""
@@ -163,11 +159,6 @@ class FileDocuments(Documents):
 def hash_of(identity: str) -> int:
     """64 bits of an id."""
     return xxhash.xxh3_64_intdigest(identity.encode())
-
-
-def size_of(table: pa.Table) -> int:
-    """Bytes of a table's texts."""
-    return int(pc.sum(pc.cast(pc.binary_length(table["text"]), pa.int64())).as_py() or 0)
 
 
 def documents_of(

@@ -22,6 +22,7 @@ from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.funnel import Funnel
 from mteb_cascade.stages.load import load
 from mteb_cascade.stages.provenance import record_of
+from mteb_cascade.store.precision import check_precision
 from mteb_cascade.values.pareto import front
 from mteb_cascade.values.run import Run
 
@@ -82,6 +83,7 @@ def study(
     check_fraction(dev_fraction)
     if seed < 0:
         raise InputError(f"seed: expected 0 or more, got {seed}")
+    check_precision(precision)
     stage = load(name)
     encoder = encoder_of(stage)
     collection = load_collection(task, split, subset=subset, allow_empty=allow_empty)

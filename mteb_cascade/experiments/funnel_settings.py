@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from math import ceil
 from typing import Any
 
-from mteb_cascade.stages.funnel_step import Coding, FunnelStep
+from mteb_cascade.stages.funnel_step import Codes, FunnelStep
 
 SHARES = (0.005, 0.01, 0.02, 0.05)
 """Of the corpus that is rescored in full."""
@@ -73,9 +73,9 @@ def grid(documents: int, width: int, depth: int, shares: Iterable[float] = SHARE
         depth: Documents that shall be found: no step keeps fewer.
         shares: Of the corpus that is rescored in full.
     """
-    first: list[tuple[Coding, int | None]] = [("hamming", None), ("binary", None), ("int8", None)]
+    first: list[tuple[Codes, int | None]] = [("hamming", None), ("binary", None), ("int8", None)]
     first += [("int8", count) for count in FIRST if count < width]
-    second: tuple[Coding, ...] = ("binary", "int8")
+    second: tuple[Codes, ...] = ("binary", "int8")
     found = []
     for keep in keeps(documents, depth, shares):
         found += [Setting((step(codes, keep, count),)) for codes, count in first]
@@ -89,7 +89,7 @@ def grid(documents: int, width: int, depth: int, shares: Iterable[float] = SHARE
 
 def alone(width: int, depth: int) -> list[Setting]:
     """Each code and each number of first dimensions by itself: no more is kept than is looked for."""
-    codes: tuple[Coding, ...] = ("hamming", "binary", "int8")
+    codes: tuple[Codes, ...] = ("hamming", "binary", "int8")
     cut = [step("float32", depth, count) for count in FIRST if count < width]
     return [Setting((one,)) for one in (*(step(one, depth) for one in codes), *cut)]
 
@@ -119,6 +119,6 @@ def keeps(documents: int, depth: int, shares: Iterable[float]) -> list[int]:
     return sorted({min(documents, max(depth, ceil(round(share * documents, 6)))) for share in shares})
 
 
-def step(codes: Coding, keep: int, dimensions: int | None = None) -> FunnelStep:
+def step(codes: Codes, keep: int, dimensions: int | None = None) -> FunnelStep:
     """A step of codes."""
     return FunnelStep(codes=codes, dimensions=dimensions, keep=keep)

@@ -112,7 +112,7 @@ def rate(stage: Stage, queries: Queries, corpus: Corpus, known: dict[str, float]
     drawn = np.random.default_rng(0).permutation(len(corpus)).astype(np.int32)
     with bypassed():
         for size in SAMPLE:
-            some = queries.rows(range(min(size, len(queries))))
+            some = queries.first(size)
             docs = np.repeat(drawn[None, :size], len(some), axis=0)
             sample = Run(some.ids, corpus, docs, np.zeros(docs.shape, np.float32))
             begun = perf_counter()

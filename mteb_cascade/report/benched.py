@@ -78,17 +78,4 @@ def notes(result: Mapping[str, Any]) -> Iterator[str]:
             f"({result['capped']:,} queries)."
         )
     if result["flips"]:
-        yield told(result["flips"])
-
-
-def told(flips: Mapping[str, Any]) -> str:
-    """How many answers change in float32.
-
-    >>> told({"queries": 200, "flips": 3, "share": 0.015, "restricted_to": None})
-    'Best document other than by exact search in float32: 3 of 200 queries (1.5 %).'
-    """
-    where = f", among the served top {flips['restricted_to']}" if flips["restricted_to"] else ""
-    return (
-        f"Best document other than by exact search in float32: {flips['flips']:,} of {flips['queries']:,} queries "
-        f"({100 * flips['share']:.1f} %){where}."
-    )
+        yield result["flips"]["line"]

@@ -14,6 +14,7 @@ from mteb_cascade.engine.latency import Latency
 from mteb_cascade.errors import InputError
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.retriever import page_cache
+from mteb_cascade.retriever.budget import FACT
 from mteb_cascade.retriever.parity import flips, is_reduced
 from mteb_cascade.retriever.questions import Questions, questions, run_of
 from mteb_cascade.retriever.result import WHOLE, Results
@@ -114,6 +115,7 @@ def bench(
     start = perf_counter()
     retriever = Retriever.open(folder, model, device=device)
     opened = perf_counter() - start
+    asked.absent_from(retriever.snapshot.index.corpus)  # A task that is not the index's is told before it is asked.
     first = one_by_one(retriever, texts[:1], wanted)
     next_ones = one_by_one(retriever, list(islice(cycle(texts), 1, 1 + COLD)), wanted)
 
@@ -130,7 +132,7 @@ def bench(
     compared = None
     if is_reduced(snapshot.stage, retriever.manifest.precision):
         say("comparing with float32")
-        compared = flips(retriever, asked.queries.rows(range(min(COMPARED, len(texts)))), k)
+        compared = flips(snapshot.stage, asked.queries.first(COMPARED), snapshot.depths, k)
     result = {
         "kind": "bench",
         "model": retriever.label,
@@ -153,7 +155,7 @@ def bench(
         else {"clients": clients, **together.latency(), "queries_per_second": round(len(texts) / together.wall, 2)},
         "depths": list(snapshot.depths),
         "capped": sum(answer.capped for answer in warm.answers),
-        "calibration": retriever.manifest.facts.get("calibration"),
+        "calibration": retriever.manifest.facts.get(FACT),
         "flips": None if compared is None else compared.as_json(),
         "provenance": provenance(snapshot.stage, asked),
     }

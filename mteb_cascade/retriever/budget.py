@@ -1,32 +1,21 @@
 """A latency budget as a number of pairs: measured once, so that what is served never depends on the clock.
 
-The spec of a cascade says `budget_ms`. Calibration looks for the most candidates that the last step may score for the
-95th percentile of single queries to stay within it; this number, the cap, is kept in the index, and every search takes
-it. The candidates beyond keep their order.
+The spec of a cascade says `budget_ms`. `calibrating` finds how many candidates the last step may score within it; this
+number, the cap, is kept in the index, and every search takes it. The candidates beyond keep their order.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from mteb_cascade.corpora.corpus import Queries
-from mteb_cascade.engine.latency import Latency, Limit, machine, times
-from mteb_cascade.errors import InputError
-from mteb_cascade.progress import Progress, silent
-from mteb_cascade.retriever.queries import OF_DOCUMENTS
+from mteb_cascade.engine.latency import machine
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
-from mteb_cascade.stages.latency import K, singles_of
-from mteb_cascade.store.switch import bypassed
 
-PERCENTILE = 95
-
-ROUNDS = 14
-"""Depths that are timed at most: the spec's own, none, and what lies between."""
-
-WARM_UP = 5
+FACT = "calibration"
+"""Where a manifest has it."""
 
 GROWN = 0.1
 """Share of its documents by which an index may change before its calibration is called old."""
@@ -42,107 +31,6 @@ def has_budget(stage: Stage) -> bool:
     return isinstance(stage, Cascade) and bool(stage.steps) and stage.budget_ms is not None
 
 
-def calibration_of(
-    cascade: Stage, queries: Queries, described: str = OF_DOCUMENTS, *, k: int = K, progress: Progress = silent
-) -> dict[str, Any]:
-    """Find the cap: the most candidates of the last step that keep the budget, in the stages' serving order.
-
-    The spec's own depth is timed first, then none; what lies between is narrowed down, until the cap kept the budget
-    itself and one twentieth more, or a micro-batch, did not. A depth that certainly breaks it is timed no further.
-
-    Args:
-        cascade: One that `has_budget`, over an index or an indexed corpus, its models loaded.
-        queries: Q >= 1 queries, each asked once a depth.
-        described: What they are.
-        k: Documents that a search is asked for.
-        progress: Told of the depths timed.
-
-    Returns:
-        `cap` candidates, `keeps` (whether the stages before the last step leave it anything), what it was measured
-        with, and `measured`, {depth, p50, p95, p99, calls, inputs} of each depth that was timed, in milliseconds.
-
-    Raises:
-        InputError: There is no budget, or no query.
-    """
-    if not isinstance(cascade, Cascade) or not cascade.steps or cascade.budget_ms is None:
-        raise InputError(f"{cascade.label} has no budget: budget_ms is a key of a cascade with one step or more")
-    if not len(queries):
-        raise InputError(f"{cascade.label}: no query to time; expected some, such as the first words of documents")
-    measured: dict[int, Latency] = {}
-
-    def p95(depth: int) -> float:
-        progress(len(measured), ROUNDS, f"depth {depth}")
-        measured[depth] = latency_at(cascade, depth, queries, k)
-        return measured[depth].p95
-
-    step = cascade.steps[-1]
-    cap = deepest_within(p95, step.depth, cascade.budget_ms, micro_batch(step.stage))
-    progress(ROUNDS, ROUNDS, f"cap {cap}")
-    return {
-        "budget_ms": cascade.budget_ms,
-        "cap": cap,
-        "depth": step.depth,
-        "keeps": measured[cap].p95 <= cascade.budget_ms,
-        "percentile": PERCENTILE,
-        "k": k,
-        "micro_batch": micro_batch(step.stage),
-        "queries": described,
-        "documents": len(cascade.corpus),
-        "fingerprint": cascade.fingerprint,
-        "machine": machine(),
-        "measured": [{"depth": depth, **latency.as_json()} for depth, latency in sorted(measured.items())],
-    }
-
-
-def latency_at(cascade: Cascade, depth: int, queries: Queries, k: int) -> Latency:
-    """Latency of a cascade as it is served, its last step at this depth; fewer calls where the budget is broken."""
-    depths = [*cascade.depths[:-1], depth]
-
-    def search(query: Queries) -> None:
-        with bypassed():
-            cascade.trace(query, k, depths)
-
-    singles = singles_of(queries, len(queries))
-    limit = Limit(PERCENTILE, cascade.budget_ms or 0)
-    return Latency.of(times(search, singles, calls=len(singles), warm_up=WARM_UP, limit=limit), len(singles))
-
-
-def deepest_within(p95: Callable[[int], float], depth: int, budget: float, micro_batch: int = 1) -> int:
-    """The deepest depth that keeps a budget, of those that were timed.
-
-    >>> deepest_within(lambda depth: 5 + 2 * depth, 100, budget=30)
-    12
-
-    Args:
-        p95: Milliseconds at a depth; deeper takes longer.
-        depth: The deepest that is wanted, >= 0.
-        budget: Milliseconds.
-        micro_batch: Pairs that are scored together: the result may miss the deepest that keeps the budget by as many,
-            and by a twentieth of itself.
-
-    Returns:
-        A depth that was timed and kept the budget; 0 where none does.
-    """
-    above = p95(depth)
-    if above <= budget or not depth:
-        return depth
-    within, below = 0, p95(0)
-    if below > budget:
-        return 0
-    for number in range(ROUNDS - 2):
-        if depth - within <= max(1, min(micro_batch, within // 20)):
-            break
-        # Along the line between the two, which time that grows pair by pair follows; halves where it grows by leaps.
-        share = (budget - below) / (above - below) if number % 2 == 0 and above > below else 0.5
-        tried = min(max(within + int(share * (depth - within)), within + 1), depth - 1)
-        found = p95(tried)
-        if found <= budget:
-            within, below = tried, found
-        else:
-            depth, above = tried, found
-    return within
-
-
 def depths_within(stage: Stage, calibration: Mapping[str, Any] | None) -> tuple[int, ...]:
     """Depths of a cascade's steps when an index is served; () of any other stage.
 
@@ -152,7 +40,7 @@ def depths_within(stage: Stage, calibration: Mapping[str, Any] | None) -> tuple[
 
     Args:
         stage: The model of an index.
-        calibration: What `calibration_of` found, as the index keeps it; None where it keeps none.
+        calibration: What `calibrating.calibration_of` found, as the index keeps it; None where it keeps none.
     """
     if not isinstance(stage, Cascade):
         return ()
@@ -184,22 +72,3 @@ def objection(cascade: Cascade, calibration: Mapping[str, Any] | None) -> tuple[
     if documents is not None and abs(now - documents) > GROWN * documents:
         return f"{budget} was calibrated when the index held {documents:,} documents; now it holds {now:,}", True
     return "", True
-
-
-def told(calibration: Mapping[str, Any]) -> str:
-    """What calibration found, in a line."""
-    budget, cap, depth = calibration["budget_ms"], calibration["cap"], calibration["depth"]
-    at = {one["depth"]: one["p95"] for one in calibration["measured"]}
-    if not calibration["keeps"]:
-        return (
-            f"Budget {budget:g} ms: gone before the last step, p95 {at[cap]:.0f} ms without it, so it scores nothing. "
-            "Raise budget_ms or take a faster first stage."
-        )
-    what = f"all {depth:,} candidates are scored" if cap == depth else f"{cap:,} of {depth:,} candidates are scored"
-    calls = next(one["calls"] for one in calibration["measured"] if one["depth"] == cap)
-    return f"Budget {budget:g} ms: {what}, p95 {at[cap]:.0f} ms over {calls:,} queries, {calibration['queries']}."
-
-
-def micro_batch(stage: Stage) -> int:
-    """Pairs that a stage scores together, as its spec says; 1 of one that does not say."""
-    return max(1, int(getattr(stage, "batch_size", 1)))

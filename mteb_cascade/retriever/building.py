@@ -17,13 +17,12 @@ from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.documents import Documents
 from mteb_cascade.engine.latency import machine
 from mteb_cascade.progress import Progress, listening, silent
-from mteb_cascade.retriever.budget import calibration_of, depths_within, has_budget, told
-from mteb_cascade.retriever.calibrating import FACT
-from mteb_cascade.retriever.identity import model_of, parts_of
-from mteb_cascade.retriever.parity import Flips, flips_between, is_reduced
-from mteb_cascade.retriever.queries import DRAWN, of_documents, read
+from mteb_cascade.retriever.budget import FACT, depths_within, has_budget
+from mteb_cascade.retriever.calibrating import calibration_of, told
+from mteb_cascade.retriever.opening import model_of, parts_of
+from mteb_cascade.retriever.parity import Flips, flips, is_reduced
+from mteb_cascade.retriever.queries import described, first_of, read
 from mteb_cascade.retriever.report import IndexReport, sizes_of
-from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.full_corpus import searches_by_itself
@@ -154,8 +153,10 @@ def build(
         manifest = writer.commit(segments, facts=facts_of(documents, stage), build=encoding.build())
         seconds = perf_counter() - started
         over = stage.over(Index.open(folder))
-        calibration = calibrated(over, asked, queries, progress)
-        if calibration:
+        calibration = None
+        if has_budget(over):
+            some = first_of(asked, over.corpus)
+            calibration = calibration_of(over, some, described(queries), progress=progress)
             writer.note({FACT: calibration})
     notes = [*notes_of(stage, manifest.documents), *([told(calibration)] if calibration else [])]
     return IndexReport(
@@ -178,17 +179,6 @@ def build(
     )
 
 
-def calibrated(over: Stage, asked: Queries | None, file: Path | None, progress: Progress) -> dict[str, Any] | None:
-    """What calibration finds of a stage over an index; None where it has no budget."""
-    if not has_budget(over):
-        return None
-    if asked is None or file is None:
-        return calibration_of(over, of_documents(over.corpus), progress=progress)
-    return calibration_of(
-        over, asked.rows(range(min(DRAWN, len(asked)))), f"the first of {shown(file)}", progress=progress
-    )
-
-
 def flipped(
     over: Stage, precision: str, asked: Queries | None, calibration: dict[str, Any] | None, progress: Progress
 ) -> Flips | None:
@@ -196,8 +186,7 @@ def flipped(
     if not is_reduced(over, precision):
         return None
     progress(0, 1, "compared with float32")
-    queries = of_documents(over.corpus, COMPARED) if asked is None else asked.rows(range(min(COMPARED, len(asked))))
-    found = flips_between(over, queries, depths_within(over, calibration))
+    found = flips(over, first_of(asked, over.corpus, COMPARED), depths_within(over, calibration))
     progress(1, 1, "compared with float32")
     return found
 

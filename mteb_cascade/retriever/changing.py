@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.corpora.documents import Documents
-from mteb_cascade.errors import InputError, in_one_line
+from mteb_cascade.errors import InputError, in_one_line, printable
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.retriever.building import Encoding
-from mteb_cascade.retriever.opening import refuse_unfit
+from mteb_cascade.retriever.opening import loading_its_model, refuse_unfit
 from mteb_cascade.retriever.report import Changed
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.load import load
+from mteb_cascade.store.index.checking import damaged, faults
 from mteb_cascade.store.index.index import Index
 from mteb_cascade.store.index.manifest import Manifest, Segment
 from mteb_cascade.store.index.whole import Build
@@ -59,6 +60,7 @@ def add(
         stage = model_for(index, stage)
         stage.prepare()
         refuse_unfit(stage, index)
+        refuse_another(stage, index)
         new = sum(int(absent.sum()) for _, absent in compared(index.corpus, documents))
         encoding = Encoding(stage, writer.precision, progress, new)
         segments = list(index.manifest.segments)
@@ -137,6 +139,10 @@ def compact(
         stretches = list(to_rewrite(before.segments, segment_rows))
         total, done, first = sum(sum(one.live for one in group) for group, new in stretches if new), 0, 0
         build = builders(index, stage) if total else {}
+        # What is copied gets a checksum of its own: damage would look whole from then on.
+        copied = [file for group, new in stretches if new for segment in group for file in segment.files]
+        if found := faults(folder, copied, check_all=True, progress=progress):
+            raise damaged(folder, found)
         segments: list[Segment] = []
         for group, rewritten in stretches:
             last = first + sum(one.live for one in group)
@@ -144,7 +150,7 @@ def compact(
                 segments += group
             for start in range(first, last, segment_rows) if rewritten else ():
                 end = min(start + segment_rows, last)
-                segments.append(writer.segment(index.documents(start, end), partial(index.taken, start, end))[0])
+                segments.append(writer.segment(index.corpus.documents(start, end), partial(index.taken, start, end))[0])
                 done += end - start
                 progress(done, total, "copied")
             first = last
@@ -169,13 +175,8 @@ def model_for(index: Index, stage: Stage | None) -> Stage:
     """
     if stage is not None:
         return stage
-    try:
+    with loading_its_model(index.folder):
         return load(index.manifest.model)
-    except InputError as error:
-        raise InputError(
-            f"{shown(index.folder)}: the model that it was made from cannot be loaded here: {error} "
-            "Name it with --model, or set MTEB_CASCADE_MODELS"
-        ) from None
 
 
 def builders(index: Index, stage: Stage | None) -> Mapping[str, Build]:
@@ -188,8 +189,23 @@ def builders(index: Index, stage: Stage | None) -> Mapping[str, Build]:
     if not held <= set(build):
         stage.prepare()  # Loading may settle what a fingerprint depends on.
         refuse_unfit(stage, index)
+        refuse_another(stage, index)
         build = Encoding(stage, index.manifest.precision).build()
     return {key: build[key] for key in build if key in held}
+
+
+def refuse_another(stage: Stage, index: Index) -> None:
+    """Raise InputError where a model does not make all that an index keeps: a part of it can search, not change it."""
+    made = {keeper.kept_as for keeper in stage.keepers()}
+    kept = [
+        part for part in index.manifest.parts if part.kept_as in index.manifest.keepers or index.whole(part.kept_as)
+    ]
+    lacking = [printable(part.label) for part in kept if part.kept_as not in made]
+    if lacking:
+        raise InputError(
+            f"{shown(index.folder)}: {stage.label} makes nothing for {', '.join(dict.fromkeys(lacking))}, which the "
+            f"index keeps; change it with the model that it was made from ({printable(index.manifest.model)})"
+        )
 
 
 def compared(corpus: Corpus, documents: Documents) -> Iterator[tuple[pa.Table, NDArray[np.bool_]]]:

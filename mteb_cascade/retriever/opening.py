@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from mteb_cascade.errors import InputError, printable
-from mteb_cascade.retriever.budget import depths_within
-from mteb_cascade.retriever.identity import model_of
+from mteb_cascade.errors import InputError, printable, sentence
+from mteb_cascade.retriever.budget import FACT, depths_within
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import Stage, identity_of
 from mteb_cascade.stages.cascade import Cascade
+from mteb_cascade.stages.model_stage import ModelStage
+from mteb_cascade.store.index.manifest import Part
 
 if TYPE_CHECKING:
     from mteb_cascade.store.index.index import Index
-    from mteb_cascade.store.index.manifest import Manifest, Part
+    from mteb_cascade.store.index.manifest import Manifest
 
 VALUE = 60
 """Characters that a message gives of an option."""
@@ -54,7 +56,7 @@ def bound(stage: Stage, index: Index) -> Snapshot:
     """
     refuse_unfit(stage, index)
     over = stage.over(index)
-    depths = depths_within(over, index.manifest.facts.get("calibration"))
+    depths = depths_within(over, index.manifest.facts.get(FACT))
     return Snapshot(index, over, depths, isinstance(over, Cascade) and depths != tuple(over.depths))
 
 
@@ -86,6 +88,34 @@ def refuse_unfit(stage: Stage, index: Index) -> None:
         )
 
 
+def model_of(stage: Stage) -> str:
+    """What an index says a stage is loaded by: the short name of its spec, its folder or hub id, or its label."""
+    if stage.spec is None and isinstance(stage, ModelStage) and stage.model:
+        return stage.model
+    return stage.label
+
+
+def parts_of(stage: Stage) -> list[Part]:
+    """The stage and all that it is made of, as a manifest says it."""
+    return [Part(one.label, one.fingerprint, one.kept_as, one.described()) for one in stage.walk()]
+
+
+@contextmanager
+def loading_its_model(index: Path) -> Iterator[None]:
+    """Say whose model it is that cannot be loaded inside, and what to do.
+
+    Raises:
+        InputError: It cannot.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(
+            f"{shown(index)}: the model that it was made from cannot be loaded here: {sentence(error)} Name a model "
+            "with --model (in Python model=...), or set MTEB_CASCADE_MODELS"
+        ) from None
+
+
 def is_called(stage: Stage, manifest: Manifest) -> bool:
     """Whether an index says that it was made from this model, as it is now or as it was."""
     return manifest.model == model_of(stage)
@@ -109,10 +139,21 @@ def differences(stage: Stage, parts: Sequence[Part]) -> list[str]:
 
 
 def options(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
-    """Options that differ, in words."""
+    """Options that differ, in words; of tables in a list, such as steps, those of each."""
     for name in {**there, **here}:
-        if there.get(name) != here.get(name):
-            yield f"{printable(name)}: the index has {value(there.get(name))}, here {value(here.get(name))}"
+        left, right = there.get(name), here.get(name)
+        if left == right:
+            continue
+        if is_tables(left) and is_tables(right) and len(left) == len(right):
+            for number, (one, other) in enumerate(zip(left, right, strict=True), 1):
+                yield from (f"{printable(name)} {number}: {told}" for told in options(one, other))
+        else:
+            yield f"{printable(name)}: the index has {value(left)}, here {value(right)}"
+
+
+def is_tables(option: Any) -> TypeGuard[list[Mapping[str, Any]]]:
+    """Whether an option's value is a list of tables."""
+    return isinstance(option, list) and all(isinstance(one, Mapping) for one in option)
 
 
 def value(option: Any) -> str:
@@ -129,9 +170,11 @@ def as_json(described: Mapping[str, Any]) -> dict[str, Any]:
 
 def remedy(stage: Stage, index: Index) -> str:
     """What to do about an index that does not fit."""
-    source = printable(index.manifest.facts.get("source") or "CORPUS")
-    other = "" if is_called(stage, index.manifest) else f", or search it with --model {printable(index.manifest.model)}"
-    return f"Index again with `mteb-cascade index {model_of(stage)} {source} -o {shown(index.folder)}`{other}"
+    source = printable(index.manifest.facts.get("source") or "unknown")
+    command = f"Index again with `mteb-cascade index {model_of(stage)} CORPUS -o"
+    if is_called(stage, index.manifest):
+        return f"{command} {shown(index.folder)}` (CORPUS was {source})"
+    return f"{command} ANOTHER` (CORPUS was {source}), or search it with --model {printable(index.manifest.model)}"
 
 
 def folder_of(stage: Stage) -> Path:

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.stages.base import Stage
-from mteb_cascade.stages.cascade import Cascade, Step
+from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.funnel import Funnel
-from mteb_cascade.stages.hybrid import Hybrid, Member
+from mteb_cascade.stages.hybrid import Hybrid
 from mteb_cascade.stages.model_stage import ModelStage
 from mteb_cascade.store.switch import off
 from mteb_cascade.values.run import PAD, Run
-
-if TYPE_CHECKING:
-    from mteb_cascade.retriever.retriever import Retriever
 
 ENCODED = 20_000
 """Documents that are encoded in float32 for a comparison; of more, only those that were served are."""
@@ -63,32 +59,20 @@ class Flips:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The fields, and the share."""
-        return {**asdict(self), "share": self.share}
+        """The fields, the share, and the line."""
+        return {**asdict(self), "share": self.share, "line": str(self)}
 
 
-def flips(retriever: Retriever, queries: Queries, k: int = 10) -> Flips:
-    """Ask a retriever, and the same model in float32, for the best document of each query.
+def flips(served: Stage, queries: Queries, depths: Sequence[int] = (), k: int = 10, encoded: int = ENCODED) -> Flips:
+    """Ask a stage over an index, and the same in float32, for the best document of each query.
 
-    Args:
-        retriever: Its models are loaded a second time, in float32, and so is the document side made.
-        queries: Q queries.
-        k: Documents that the retriever is asked for: what it is used with.
-    """
-    snapshot = retriever.snapshot
-    return flips_between(snapshot.stage, queries, snapshot.depths, k)
-
-
-def flips_between(
-    served: Stage, queries: Queries, depths: Sequence[int] = (), k: int = 10, encoded: int = ENCODED
-) -> Flips:
-    """As `flips`, of a stage over an index.
+    Its models are loaded a second time, in float32, and so is the document side made.
 
     Args:
         served: What is served; its corpus is the index's.
         queries: Q queries, asked one at a time, as they are served.
         depths: Of a cascade's steps, the last one perhaps capped; its own where there are none.
-        k: Documents asked for.
+        k: Documents asked for: what it is used with.
         encoded: Documents that are encoded in float32 at most.
     """
     corpus = served.corpus
@@ -173,15 +157,8 @@ def in_float32(stage: Stage, corpus: Corpus) -> Stage:
     """
     if isinstance(stage, Funnel):
         return in_float32(stage.model, corpus)
-    if isinstance(stage, Cascade):
-        cascade = copy(stage)
-        cascade.first = in_float32(stage.first, corpus)
-        cascade.steps = tuple(Step(in_float32(one.stage, corpus), one.depth, one.blend) for one in stage.steps)
-        return cascade
-    if isinstance(stage, Hybrid):
-        hybrid = copy(stage)
-        hybrid.members = tuple(Member(in_float32(one.stage, corpus), one.weight) for one in stage.members)
-        return hybrid
+    if stage.parts:
+        return stage.with_parts(lambda part: in_float32(part, corpus))
     if isinstance(stage, ModelStage) and (stage.keeps or stage.computes_in != "float32"):
         exact = replace(stage, dtype="float32")
         exact.index(corpus)

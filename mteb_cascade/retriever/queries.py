@@ -67,6 +67,16 @@ def columns(path: Path) -> Iterator[tuple[str, str]]:
         yield name, text.strip()
 
 
+def first_of(given: Queries | None, corpus: Corpus, count: int = DRAWN) -> Queries:
+    """The first queries that were given, or as many made of documents where none were."""
+    return of_documents(corpus, count) if given is None else given.first(count)
+
+
+def described(file: Path | None) -> str:
+    """What `first_of` gives, in words: of the queries in a file, or of none."""
+    return OF_DOCUMENTS if file is None else f"the first of {shown(file)}"
+
+
 def of_documents(corpus: Corpus, count: int = DRAWN, seed: int = 0) -> Queries:
     """The first words of some documents, as queries: always the same for the same documents.
 

@@ -43,15 +43,27 @@ class Questions:
         """Whether a document with the query's own id is no answer."""
         return self.collection is not None and self.collection.ignore_identical_ids
 
+    def absent_from(self, corpus: Corpus) -> int:
+        """How many of the relevant documents an index does not hold.
+
+        Raises:
+            InputError: It holds none of them.
+        """
+        relevant = relevant_documents(self)
+        absent = int((corpus.rows(relevant) < 0).sum()) if relevant else 0
+        if relevant and absent == len(relevant):
+            raise InputError(
+                f"none of the {absent:,} relevant documents of {self.title} is in the index, such as "
+                f"'{relevant[0]}'; name the task that the index was made from"
+            )
+        return absent
+
     def quality(self, run: Run, k: int) -> dict[str, Any] | None:
         """Measures of the answers; None where nothing is known of the right ones.
 
         Args:
             run: Of all queries, in their order; rows of the index.
             k: Documents asked for; a measure that looks at more is left out.
-
-        Raises:
-            InputError: The index holds none of the relevant documents.
         """
         if self.collection is None:
             return None
@@ -60,19 +72,12 @@ class Questions:
             run = run.without_identical_ids()
         names = [name for name in MEASURES if Measure.parse(name).cutoff <= k]
         found = evaluate(run.cut(k), qrels, names)
-        relevant = relevant_documents(self)
-        absent = int((run.corpus.rows(relevant) < 0).sum()) if relevant else 0
-        if relevant and absent == len(relevant):
-            raise InputError(
-                f"none of the {absent:,} relevant documents of {self.title} is in the index, such as "
-                f"'{relevant[0]}'; name the task that the index was made from"
-            )
         return {
             "scores": {name: float(mean(values)) for name, values in found.items()},
             "highest_recall@1": highest_recall_at_1(qrels, run.query_ids),
             "relevance_level": qrels.relevance_level,
-            "relevant": len(relevant),
-            "absent": absent,
+            "relevant": len(relevant_documents(self)),
+            "absent": self.absent_from(run.corpus),
             "without_relevant": int((qrels.relevant_counts(run.query_ids) == 0).sum()),
         }
 
@@ -91,7 +96,7 @@ def questions(
         raise InputError(f"limit: expected at least 1 query, got {limit}")
     if file is not None:
         queries = read(file)
-        return Questions(queries.rows(range(min(limit, len(queries)))), shown(file), len(queries))
+        return Questions(queries.first(limit), shown(file), len(queries))
     collection = load(str(task), split, relevance_level=relevance_level)
     split = split or collection.default_split
     whole = collection.split(split)

@@ -112,10 +112,7 @@ def sizes_of(manifest: Manifest) -> dict[str, int]:
     """{part: bytes} of an index's files, the texts first, then by model as they stand in the manifest."""
     labels = {part.kept_as[:16]: part.label for part in manifest.parts}
     sizes: dict[str, int] = defaultdict(int)
-    for segment in manifest.segments:
-        for file in [*segment.files, *([segment.removed] if segment.removed else [])]:
-            sizes[part_of(file.path, labels)] += file.size
-    for file in manifest.whole:
+    for file in manifest.files:
         sizes[part_of(file.path, labels)] += file.size
     return dict(sizes)
 

@@ -45,13 +45,7 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
-        stages = [{"stage": one.stage, "rank": one.rank, "score": one.score} for one in self.stages]
-        return {
-            "document_id": self.document_id,
-            "document_text": self.document_text,
-            "score": self.score,
-            "stages": stages,
-        }
+        return {**vars(self), "stages": [dict(vars(one)) for one in self.stages]}
 
 
 class Results(list[Result]):
@@ -77,3 +71,12 @@ class Results(list[Result]):
         self.milliseconds = dict(milliseconds or {})
         self.depths = depths
         self.capped = capped
+
+    def as_json(self) -> dict[str, Any]:
+        """The results and what is known of them, as JSON values."""
+        return {
+            "results": [one.as_json() for one in self],
+            "milliseconds": {name: round(value, 3) for name, value in self.milliseconds.items()},
+            "depths": list(self.depths),
+            "capped": self.capped,
+        }

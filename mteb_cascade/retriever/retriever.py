@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from mteb_cascade.corpora.beir import SURROGATE
 from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.errors import InputError
-from mteb_cascade.retriever.opening import Snapshot, bound, folder_of
+from mteb_cascade.retriever.opening import Snapshot, bound, folder_of, loading_its_model
 from mteb_cascade.retriever.result import Results
 from mteb_cascade.retriever.searching import searched
 from mteb_cascade.spec import shown
@@ -69,20 +70,14 @@ class Retriever:
         Raises:
             InputError: There is no index, it is damaged, or it was not made for this model as it is here.
         """
-        folder = Path(index).expanduser().absolute()
-        if model is None:
-            from mteb_cascade.store.index import manifest
+        if model is not None:
+            return cls(model, index, device=device).ready()
+        from mteb_cascade.store.index import manifest
 
-            model = manifest.read(folder).model
-            try:
-                retriever = cls(model, folder, device=device)
-            except InputError as error:
-                raise InputError(
-                    f"{shown(folder)}: the model that it was made from cannot be loaded here: {error} "
-                    "Name a model with --model (in Python model=...), or set MTEB_CASCADE_MODELS"
-                ) from None
-        else:
-            retriever = cls(model, folder, device=device)
+        folder = Path(index).expanduser().absolute()
+        name = manifest.read(folder).model
+        with loading_its_model(folder):
+            retriever = cls(name, folder, device=device)
         return retriever.ready()
 
     def ready(self) -> Self:
@@ -228,12 +223,14 @@ def checked(query: str) -> str:
     """The query.
 
     Raises:
-        InputError: It is no text, or an empty one.
+        InputError: It is no text, an empty one, or one that UTF-8 cannot hold.
     """
     if not isinstance(query, str):
         raise InputError(f"query: expected a text, got {type(query).__name__}")
     if not query.strip():
         raise InputError("query: expected a text, got an empty one")
+    if SURROGATE.search(query):
+        raise InputError("query: holds bytes that are no UTF-8, or half of a surrogate pair; expected Unicode text")
     return query
 
 

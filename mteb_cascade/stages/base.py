@@ -7,7 +7,7 @@ import inspect
 import json
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -161,9 +161,13 @@ class Stage(ABC):
         found = [*own, *(keeper for part in self.parts for keeper in part.keepers())]
         return list({keeper.kept_as: keeper for keeper in found}.values())
 
+    def with_parts(self, change: Callable[[Stage], Stage]) -> Self:
+        """A copy that is made of what `change` makes of each part."""
+        return copy(self)
+
     def over(self, index: Index) -> Self:
         """A copy that searches an index: it shares the loaded model, and nothing that a search changes."""
-        other = copy(self)
+        other = self.with_parts(lambda part: part.over(index))
         other.hold(index)
         return other
 

@@ -97,7 +97,8 @@ class BiEncoder(EncoderStage):
         """Take vectors of documents from an index."""
         self._corpus, self._indexed = index.corpus, IndexedVectors(index.corpus, arrays_for(self, index))
 
-    def _documents(self, corpus: Corpus, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+    def vectors_at(self, corpus: Corpus, rows: NDArray[np.integer]) -> NDArray[np.float32]:
+        """float32 [len(rows), d], of these documents: from the index, or encoded at the first time."""
         if self._indexed is not None and self._indexed.corpus is corpus:
             return self._indexed.at(rows)
         with self._lock:
@@ -126,7 +127,7 @@ class BiEncoder(EncoderStage):
         vectors = self.encode_queries(list(queries.texts))
 
         def scored(part: slice, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-            return self.compare(vectors[part], self._documents(corpus, rows))
+            return self.compare(vectors[part], self.vectors_at(corpus, rows))
 
         return nearest(queries, corpus, scored, k)
 
@@ -136,12 +137,12 @@ class BiEncoder(EncoderStage):
         if not len(rows):
             return scattered(candidates, ())
         vectors = self.encode_queries(list(queries.texts))
-        self._documents(candidates.corpus, np.unique(candidates.docs[rows, columns]))
+        self.vectors_at(candidates.corpus, np.unique(candidates.docs[rows, columns]))
         scores = np.full(candidates.docs.shape, -np.inf, np.float32)
         for row, docs in enumerate(candidates.docs):
             found = docs != PAD
             if found.any():
-                documents = self._documents(candidates.corpus, docs[found])
+                documents = self.vectors_at(candidates.corpus, docs[found])
                 scores[row, found] = self.compare(vectors[row : row + 1], documents)[0]
         return scores
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,11 +155,16 @@ class Cascade(Stage):
         super().index(corpus)
         self.first.index(self.corpus, **context)
 
+    def with_parts(self, change: Callable[[Stage], Stage]) -> Self:
+        """The same depths and blends."""
+        other = copy(self)
+        other.first = change(self.first)
+        other.steps = tuple(Step(change(step.stage), step.depth, step.blend) for step in self.steps)
+        return other
+
     def hold(self, index: Index) -> None:
-        """Every stage takes what is known of documents from the index."""
+        """Take the corpus; the stages take what is known of documents."""
         self._corpus = index.corpus
-        self.first = self.first.over(index)
-        self.steps = tuple(Step(step.stage.over(index), step.depth, step.blend) for step in self.steps)
 
     def trace(
         self, queries: Queries, k: int, depths: Sequence[Depth] | None = None, *, candidates: Run | None = None

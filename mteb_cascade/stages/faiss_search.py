@@ -94,8 +94,14 @@ class FaissSearch(Search):
             raise self._refused(error) from None
 
     def write(self, arrays: Arrays, size: int, folder: Path) -> None:
-        """Make an index of all documents, and write it into a folder."""
-        faiss_module().write_index(self.built(arrays, size), str(folder / FILE))
+        """Make an index of all documents, and write it into a folder.
+
+        Raises:
+            OSError: It cannot be written; faiss by itself says no more of that than that something failed.
+        """
+        faiss, index = faiss_module(), self.built(arrays, size)
+        with (folder / FILE).open("wb") as file:
+            faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
     def ready(self, index: Any) -> Any:
         """The index where it searches, and with its parameters.

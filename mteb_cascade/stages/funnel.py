@@ -164,7 +164,7 @@ class Funnel(Stage):
             return self._documents
 
     def _in_memory(self, corpus: Corpus) -> CodesInMemory:
-        return CodesInMemory(len(corpus), lambda rows: self.model._documents(corpus, rows), self._codes_of)
+        return CodesInMemory(len(corpus), lambda rows: self.model.vectors_at(corpus, rows), self._codes_of)
 
     def retrieve(self, queries: Queries, k: int) -> Run:
         """The k best; at most as many as the first step keeps."""

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from mteb_cascade.errors import InputError, suggestion
 
-Coding = Literal["hamming", "binary", "int8", "float32"]
+Codes = Literal["hamming", "binary", "int8", "float32"]
 
-CODINGS: tuple[str, ...] = get_args(Coding)
+CODES: tuple[str, ...] = get_args(Codes)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class FunnelStep:
     """
 
     keep: int
-    codes: Coding | None = None
+    codes: Codes | None = None
     dimensions: int | None = None
     faiss: str | None = None
     parameters: str = ""
@@ -52,8 +52,8 @@ class FunnelStep:
             raise InputError(f"dimensions: expected at least 1, got {self.dimensions}")
         if (self.codes is None) == (self.faiss is None):
             raise InputError('a step needs either codes or faiss: codes = "hamming", say')
-        if self.codes is not None and self.codes not in CODINGS:
-            raise InputError(f"codes: unknown codes '{self.codes}'. {suggestion(str(self.codes), CODINGS)}")
+        if self.codes is not None and self.codes not in CODES:
+            raise InputError(f"codes: unknown codes '{self.codes}'. {suggestion(str(self.codes), CODES)}")
         if self.faiss is None and (self.parameters or self.gpu):
             raise InputError("parameters and gpu are for a step with faiss; leave them out, or name a faiss index")
 

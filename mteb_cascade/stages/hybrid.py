@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,10 +130,15 @@ class Hybrid(Stage):
         for member in self.members:
             member.stage.index(self.corpus, **context)
 
+    def with_parts(self, change: Callable[[Stage], Stage]) -> Self:
+        """The same weights."""
+        other = copy(self)
+        other.members = tuple(Member(change(member.stage), member.weight) for member in self.members)
+        return other
+
     def hold(self, index: Index) -> None:
-        """Every member takes what is known of documents from the index."""
+        """Take the corpus; the members take what is known of documents."""
         self._corpus = index.corpus
-        self.members = tuple(Member(member.stage.over(index), member.weight) for member in self.members)
 
     def lists(self, queries: Queries) -> list[Run]:
         """The pool of each member."""

@@ -88,7 +88,7 @@ def latency_at_depths(
         raise InputError(
             f"{cascade.label}: nothing to time; expected a cascade of two or more stages, queries, and depths from 1"
         )
-    pairs, tokens = work(cascade, queries.rows(range(min(len(queries), calls))), depths)
+    pairs, tokens = work(cascade, queries.first(calls), depths)
     measured: list[dict[str, Any]] = []
     for depth in spaced(depths, points):
         whole, parts = timed(cascade.at(*cascade.depths[:-1], depth), queries, k, calls, limit)

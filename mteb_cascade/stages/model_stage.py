@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar, cast
@@ -37,6 +38,20 @@ from mteb_cascade.values.run import Run
 
 Dtype = Literal["float32", "bfloat16", "float16", "auto"]
 Network = TypeVar("Network")
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Transformers draws no bar for each network that it loads; what it warns of is told."""
+    from transformers.utils import logging as told
+
+    drawn = told.is_progress_bar_enabled()
+    told.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if drawn:
+            told.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -141,7 +156,8 @@ class ModelStage(Stage):
         if dtype == "auto":
             return self._probe(folder)
         self._probed = dtype
-        return self.load(folder)
+        with without_bars():
+            return self.load(folder)
 
     def _probe(self, folder: Path) -> Any:
         """The model in the dtype that pays, which is measured and kept."""

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -29,7 +28,13 @@ HELP = "Type a query. :k 20 shows 20 documents, :q leaves (so do Ctrl-D and Ctrl
 
 
 def lines_of_input() -> Iterator[str] | None:
-    """The lines of a pipe or file; None where a person types them and reads the answers."""
+    """The lines of a pipe or file; None where a person types them and reads the answers.
+
+    Raises:
+        InputError: There is nothing to read from.
+    """
+    if sys.stdin is None:  # closed by who started this
+        raise InputError("query: none is given, and there is no input to read any from; give one behind DIR")
     if isinstance(sys.stdin, TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     if sys.stdin.isatty() and sys.stdout.isatty():
@@ -101,7 +106,7 @@ def refreshed(console: Console, retriever: Retriever) -> None:
 def show(console: Console, retriever: Retriever, query: str, found: Results, as_json: bool) -> None:
     """Print what was found for a query."""
     if as_json:
-        sys.stdout.write(json.dumps(as_values(query, found)) + "\n")
+        sys.stdout.write(json.dumps({"query": query, **found.as_json()}) + "\n")
         sys.stdout.flush()
         return
     look = Look.of(console)
@@ -109,17 +114,6 @@ def show(console: Console, retriever: Retriever, query: str, found: Results, as_
     limited = f"; the budget let {found.depths[-1]:,} candidates be reranked" if found.capped else ""
     line = Text(times(found.milliseconds, retriever.documents, limited), "dim")
     printed(console, list(line.wrap(Console(width=look.width), look.width)))
-
-
-def as_values(query: str, found: Results) -> dict[str, Any]:
-    """What was found as JSON values."""
-    return {
-        "query": query,
-        "results": [one.as_json() for one in found],
-        "milliseconds": {name: round(value, 3) for name, value in found.milliseconds.items()},
-        "depths": list(found.depths),
-        "capped": found.capped,
-    }
 
 
 def say(console: Console, text: str, style: str) -> None:

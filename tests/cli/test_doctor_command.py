@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
-from mteb_cascade.cli import main as command_line
-
 
 @pytest.fixture
-def run(write_spec, tmp_path, tiny_bi_encoder, monkeypatch, capsys):
+def run(write_spec, tmp_path, tiny_bi_encoder, command):
     """Runs the command line in a folder with BM25, an encoder that cuts at 4 tokens, and a collection."""
     write_spec("our-bm25", 'kind = "bm25"\n')
     write_spec("cut", f'kind = "bi-encoder"\nmodel = "{tiny_bi_encoder}"\nmax_length = 4\n')
@@ -23,18 +20,7 @@ def run(write_spec, tmp_path, tiny_bi_encoder, monkeypatch, capsys):
     judged = "".join(f"q{n}\td{n}\t1\n" for n in range(22))
     (tmp_path / "data" / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}")
 
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mteb-cascade", *arguments])
-        monkeypatch.setattr("warnings.showwarning", None)
-        try:
-            command_line.main()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+    return command
 
 
 def test_a_failing_check_is_exit_code_1_and_json_stands_alone(run):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from mteb_cascade.cli import main as command_line
 
 WORDS = ["red", "fox", "blue", "whale", "green", "tree", "old", "stone"]
 
@@ -22,8 +19,7 @@ def run(
     write_spec: Callable[[str, str], Path],
     tmp_path: Path,
     tiny_bi_encoder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: Run,
 ) -> Run:
     """Runs the command line in a folder with models and 56 documents; code, output and errors."""
     write_spec("our-biencoder", f'kind = "bi-encoder"\nmodel = "{tiny_bi_encoder}"\n')
@@ -37,16 +33,7 @@ def run(
     lines = "".join(f"q{row}\td{row}\t1\n" for row in range(len(WORDS)))
     (tmp_path / "data" / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + lines)
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mteb-cascade", "funnel", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        written = capsys.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
-
-    return run
+    return partial(command, "funnel")
 
 
 def test_table_spec_json_and_figure(run: Run, tmp_path: Path) -> None:

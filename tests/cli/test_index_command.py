@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from mteb_cascade.cli import main as command_line
 from mteb_cascade.store.index.index import Index
 
 
 @pytest.fixture
-def run(write_spec, tmp_path, monkeypatch, capsys):
+def run(write_spec, tmp_path, monkeypatch, command):
     """Runs the command line in this process, in a folder with a model and documents."""
     write_spec("our-bm25", 'kind = "bm25"\n')
     (tmp_path / "small.tsv").write_text("1\tred fox\n2\tblue whale\n3\tgreen tree\n")
     (tmp_path / "more.tsv").write_text("4\told stone\n1\tred fox\n")
     monkeypatch.setenv("COLUMNS", "80")
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mteb-cascade", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        written = capsys.readouterr()
-        return ended.value.code or 0, written.out, written.err
-
-    return run
+    return command
 
 
 def test_an_index_is_made_changed_and_checked(run):

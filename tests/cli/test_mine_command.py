@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from mteb_cascade.cli import main as command_line
 
 TRAINED = """kind = "cross-encoder"
 [training]
@@ -37,7 +34,7 @@ def run(
     write_spec: Callable[[str, str], Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: Callable[..., tuple[int, str, str]],
 ) -> Callable[..., tuple[int, str, str]]:
     """Runs the command line in this process, where there are specs and a BEIR folder; code, output and errors."""
     for name, content in SPECS.items():
@@ -54,16 +51,7 @@ def run(
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nheld\td5\t1\n")
     monkeypatch.setenv("MTEB_CASCADE_CACHE", str(tmp_path / "cache"))
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mteb-cascade", "mine", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        written = capsys.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
-
-    return run
+    return partial(command, "mine")
 
 
 def test_the_table_says_what_each_rule_dropped(run):

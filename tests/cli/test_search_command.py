@@ -7,6 +7,8 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -17,6 +19,8 @@ from mteb_cascade.retriever.retriever import Retriever
 
 NASTY = "red fox \x1b[31mjumps\x1b]0;title\x07\nover\x9b2J the \u202estone"
 COMMAND = [sys.executable, "-c", "from mteb_cascade.cli.main import main; main()", "search"]
+
+Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +43,18 @@ def asked(folder: Path, *arguments: str, lines: bytes = b"") -> subprocess.Compl
     return subprocess.run([*COMMAND, *arguments], input=lines, capture_output=True, cwd=folder, env=env)
 
 
-def test_one_query(folder: Path) -> None:
-    done = asked(folder, "index", "red fox")
-    assert done.returncode == 0, done.stderr
-    heading, *found, last = done.stdout.decode().splitlines()
+@pytest.fixture
+def here(folder: Path, command: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs `mteb-cascade search` in this process."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "80")
+    return partial(command, "search")
+
+
+def test_one_query(here: Run) -> None:
+    code, out, err = here("index", "red fox")
+    assert code == 0, err
+    heading, *found, last = out.splitlines()
     assert heading.split() == ["score", "words", "words", "(2)", "document"]
     # The second stage scored the first document alone.
     assert found[0].split()[0] == "1"
@@ -52,8 +64,8 @@ def test_one_query(folder: Path) -> None:
     assert found[3] == "    *red* *fox* [31mjumps ]0;title over 2J the stone"
     assert last.startswith("words ")
     assert last.endswith(" ms; 3 documents")
-    assert not set(done.stdout) & {0x1B, 0x07, 0x9B}
-    assert all(len(line) <= 80 for line in done.stdout.decode().splitlines())
+    assert not set(out) & set("\x1b\x07\x9b")
+    assert all(len(line) <= 80 for line in out.splitlines())
 
 
 def test_lines_of_a_pipe_as_json(folder: Path) -> None:
@@ -85,11 +97,27 @@ def test_lines_of_a_pipe_for_people(folder: Path) -> None:
         (("index", "fox", "--model", "other"), "unknown model 'other'. Known here: twice, words."),
     ],
 )
-def test_mistakes_are_one_line(arguments: tuple[str, ...], said: str, folder: Path) -> None:
-    done = asked(folder, *arguments)
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert done.stderr.decode().startswith(said)
-    assert done.stderr.count(b"\n") == 1
+def test_mistakes_are_one_line(arguments: tuple[str, ...], said: str, here: Run) -> None:
+    code, out, err = here(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(said)
+    assert err.count("\n") == 1
+
+
+def test_no_input_and_no_room_for_output(folder: Path) -> None:
+    closed = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *COMMAND, "index"], capture_output=True, cwd=folder)
+    assert (closed.returncode, closed.stdout) == (2, b"")
+    assert closed.stderr.startswith(b"query: none is given")
+    assert closed.stderr.count(b"\n") == 1
+    if Path("/dev/full").exists():
+        full = subprocess.run(
+            ["sh", "-c", '"$@" fox >/dev/full', "sh", *COMMAND, "index"], capture_output=True, cwd=folder
+        )
+        assert full.returncode == 2
+        assert (
+            full.stderr
+            == b"what was found cannot be written (No space left on device); make room, or write elsewhere\n"
+        )
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX's")

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from mteb_cascade.cli import main as command_line
 
 CASCADE = 'kind = "cascade"\n[[stage]]\nmodel = "our-bm25"\n[[stage]]\nmodel = "our-tfidf"\ndepth = 2\n'
 TEXTS = ("red fox", "blue whale", "red whale", "old stone tree", "green tree", "fox fox red")
@@ -37,21 +34,10 @@ def house(write_spec: Callable[[str, str], Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def run(
-    house: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[int, str, str]]:
+def run(house: Path, command: Callable[..., tuple[int, str, str]]) -> Callable[..., tuple[int, str, str]]:
     """Runs the command line in this process; code, output and errors."""
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mteb-cascade", "tune", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        written = capsys.readouterr()
-        return int(ended.value.code or 0), written.out, written.err
-
-    return run
+    return partial(command, "tune")
 
 
 def files(folder: Path) -> list[str]:

@@ -186,8 +186,13 @@ def test_a_bad_judgement_is_named(folder: Path, qrels: str, message: str) -> Non
 )
 def test_a_damaged_file_is_named(folder: Path, damage: Callable[[Path], object]) -> None:
     damage(folder / "corpus.jsonl")
-    with pytest.raises(InputError, match=r"corpus.jsonl(.gz)?: cannot be read beyond line \d"):
+    with pytest.raises(InputError, match=r"corpus.jsonl(.gz)?: (cannot be read beyond line \d|line \d: is no UTF-8)"):
         beir.load(folder)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"ids.txt: cannot be read \(No such file or directory\)"):
+        list(beir.numbered_lines(tmp_path / "ids.txt"))
 
 
 def test_a_split_that_is_not_there_lists_those_that_are(folder: Path) -> None:

@@ -58,7 +58,6 @@ def test_every_form_reads_alike_and_as_often_as_asked(tmp_path: Path, form: str)
     assert source.name == "small"
     checked = source.checked()
     assert (checked.documents, checked.skipped) == (3, 0)
-    assert checked.size == len("Foxes are red" + "whales" + "Trees")
     for _ in range(2):
         assert pairs(source, 2) == [READ[:2], READ[2:]]
     assert pairs(source, 3) == [READ]
@@ -77,7 +76,7 @@ def test_texts_are_those_that_evaluation_reads(shared_data: Path) -> None:
 def test_a_corpus_is_a_source() -> None:
     corpus = Corpus.of(["a", "b", "c"], ["red", "", "blue"])
     source = documents_of(corpus)
-    assert (source.checked().documents, source.checked().size) == (3, 7)
+    assert source.checked().documents == 3
     assert pairs(source, 2) == [[("a", "red"), ("b", "")], [("c", "blue")]]
     with pytest.raises(InputError, match="the corpus is empty; expected at least one document"):
         documents_of(Corpus.of([], [])).checked()
@@ -94,6 +93,8 @@ def test_a_tsv_without_a_header_has_ids_and_texts(tmp_path: Path) -> None:
 BAD = {
     '{"_id": "x", "text": ': "line 2: is not valid JSON",
     "[" * 100_000: "line 2: is not valid JSON",
+    '{"_id": "x", "text": "caf\udce9"}': "line 2: is no UTF-8 .byte 0xe9.; mend or remove the line",
+    '{"_id": null, "text": "y"}': "line 2: expected an object with '_id' and a string 'text'",
     '{"_id": "x"}': "line 2: expected an object with '_id' and a string 'text'",
     '{"_id": "x", "text": " "}': "line 2: 'x' has neither title nor text; .*--allow-empty",
     '{"_id": "x", "text": "\\ud800"}': "line 2: holds half of a surrogate pair",
@@ -103,7 +104,7 @@ BAD = {
 @pytest.mark.parametrize("line", BAD)
 def test_a_bad_line_is_named_or_counted(tmp_path: Path, line: str) -> None:
     path = tmp_path / "small.jsonl"
-    path.write_bytes(as_jsonl(ROWS[:1]) + line.encode() + b"\n" + as_jsonl(ROWS[1:2]))
+    path.write_bytes(as_jsonl(ROWS[:1]) + line.encode(errors="surrogateescape") + b"\n" + as_jsonl(ROWS[1:2]))
     with pytest.raises(InputError, match=rf"small.jsonl: {BAD[line]}"):
         documents_of(path).checked()
     with pytest.raises(InputError, match=BAD[line]):
@@ -113,6 +114,21 @@ def test_a_bad_line_is_named_or_counted(tmp_path: Path, line: str) -> None:
     assert (checked.documents, checked.skipped) == (2, 1)
     assert "line 2" in checked.examples[0]
     assert pairs(skipping, 9) == [READ[:2]]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    for form in ("jsonl", "tsv"):
+        path = written(tmp_path, form)
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        assert pairs(documents_of(path), 9) == [READ]
+
+
+def test_a_tsv_line_that_is_no_utf8_is_named_or_counted(tmp_path: Path) -> None:
+    path = tmp_path / "small.tsv"
+    path.write_bytes(b"a\tred\nb\tcaf\xe9\nc\tblue\n")
+    with pytest.raises(InputError, match=r"small.tsv: line 2: is no UTF-8"):
+        documents_of(path).checked()
+    assert pairs(documents_of(path, skip_bad=True), 9) == [[("a", "red"), ("c", "blue")]]
 
 
 def test_all_mistakes_are_told_together_and_counted(tmp_path: Path) -> None:

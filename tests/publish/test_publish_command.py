@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,6 @@ from pathlib import Path
 import pytest
 from ready_specs import CARD, COMMIT
 from small_hub import DAY, SmallHub, ask_there, served
-
-from mteb_cascade.cli import main as command_line
 
 
 @dataclass(frozen=True)
@@ -24,19 +21,10 @@ class Answer:
 
 
 @pytest.fixture
-def run(ready: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
+def run(ready: Path, command: Callable[..., tuple[int, str, str]]) -> Callable[..., Answer]:
     """Runs `mteb-cascade publish` in this process; nobody sits at a terminal."""
 
-    def run(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["mteb-cascade", "publish", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            command_line.main()
-        written = capsys.readouterr()
-        return Answer(ended.value.code or 0, written.out, written.err)
-
-    return run
+    return lambda *arguments: Answer(*command("publish", *arguments))
 
 
 def test_check_says_all_and_writes_nothing(run: Callable[..., Answer]) -> None:

@@ -11,8 +11,9 @@ import pytest
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.engine import latency
 from mteb_cascade.errors import InputError
-from mteb_cascade.retriever import budget
-from mteb_cascade.retriever.budget import calibration_of, deepest_within, depths_within, has_budget, told
+from mteb_cascade.retriever import calibrating
+from mteb_cascade.retriever.budget import depths_within, has_budget
+from mteb_cascade.retriever.calibrating import calibration_of, deepest_within, told
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
@@ -81,8 +82,7 @@ def test_the_cap_is_what_fits_to_the_pair(clock, budget_ms):
     assert found["keeps"]
 
 
-@pytest.mark.parametrize("batch", [7, 16, 32])
-@pytest.mark.parametrize("budget_ms", [20.0, 63.0, 90.0])
+@pytest.mark.parametrize(("batch", "budget_ms"), [(7, 20.0), (7, 90.0), (16, 63.0), (32, 20.0), (32, 90.0)])
 def test_the_cap_is_what_fits_to_a_micro_batch(clock, batch, budget_ms):
     cascade = slow_cascade(clock, budget_ms, batch_size=batch)
     found = calibration_of(cascade, QUERIES)
@@ -210,4 +210,4 @@ def test_noise_never_takes_the_cap_over_the_budget(batch):
         cap = deepest_within(p95, 200, 100, batch)
         assert tried[cap] <= 100
         assert 60 <= cap <= 120
-        assert len(tried) <= budget.ROUNDS
+        assert len(tried) <= calibrating.ROUNDS

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from mteb_cascade.retriever.building import build
 from mteb_cascade.retriever.changing import add, compact, regrouped, remove, to_rewrite, verify
 from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.bm25 import BM25
+from mteb_cascade.stages.cross_encoder import CrossEncoder
 from mteb_cascade.stages.hybrid import Hybrid
 from mteb_cascade.store.index.index import Index
 from mteb_cascade.store.index.manifest import Segment, StoredFile
@@ -33,6 +36,7 @@ def live(folder):
     return corpus.ids_at(np.arange(len(corpus)))
 
 
+@pytest.mark.parametrize("make", ["bm25", "tfidf", "static", "sparse", "late-interaction", "cascade"], indirect=True)
 def test_an_index_that_was_changed_answers_as_one_that_was_made_of_what_is_left(make, drawn, tmp_path):
     stage, folder = make(), tmp_path / "index"
     build(stage, documents_of(part(drawn, 0, 25)), folder, segment_rows=10)
@@ -132,6 +136,39 @@ def test_another_model_is_refused(tiny_static, tiny_bi_encoder, drawn, tmp_path)
     with pytest.raises(InputError, match=r"the model that it was made from cannot be loaded here.*--model"):
         add(folder, more)
     assert len(live(folder)) == 5
+
+
+def test_a_part_of_the_model_may_not_change_the_index(tiny_static, tiny_cross_encoder, drawn, tmp_path):
+    """It would leave out what the rest of the model keeps."""
+    folder, dense = tmp_path / "index", BiEncoder(model=str(tiny_static))
+    model = Hybrid(BM25(), dense, pool=5)
+    build(model, documents_of(part(drawn, 0, 5)), folder)
+    add(folder, documents_of(part(drawn, 5, 9)), model)
+    reranker = CrossEncoder(model=str(tiny_cross_encoder))
+    for other, lacking in ((BM25(), "bi-encoder"), (dense, "bm25"), (reranker, "bm25, bi-encoder")):
+        with pytest.raises(InputError, match=rf"makes nothing for {lacking}, which the index keeps; change it with"):
+            add(folder, documents_of(part(drawn, 5, 12)), other)
+    for other in (dense, reranker):
+        with pytest.raises(InputError, match="makes nothing for bm25"):
+            remove(folder, ["d1"], other)
+        with pytest.raises(InputError, match="makes nothing for bm25"):
+            compact(folder, other)
+    assert len(live(folder)) == 9
+    assert any(answers(model, folder, drawn).values())
+
+
+def test_damage_is_not_copied(drawn, tmp_path):
+    """It would look whole from then on, having a checksum of its own."""
+    folder = tmp_path / "index"
+    build(BM25(), documents_of(part(drawn, 0, 5)), folder)
+    add(folder, documents_of(part(drawn, 5, 9)), BM25())
+    path = next(folder.glob("segments/*/documents.arrow"))
+    before, data = path.stat(), path.read_bytes()
+    path.write_bytes(data.replace(b"red", b"rot"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(InputError, match=r"segments/\w+/documents.arrow: is damaged, its checksum is another"):
+        compact(folder, BM25())
+    assert len(Index.open(folder).manifest.segments) == 2
 
 
 def test_tables_are_cut_anew():

@@ -21,6 +21,7 @@ from mteb_cascade.retriever.searching import searched
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
+from mteb_cascade.stages.cross_encoder import CrossEncoder
 from mteb_cascade.values.run import PAD, Run
 
 CORPUS = Corpus.of(["a", "b", "c", "d"], ["red fox", "red fox fox", "red whale whale whale whale", "stone"])
@@ -85,6 +86,7 @@ def test_one_stage_alone_and_k(tmp_path: Path) -> None:
         ("", 3, "query: expected a text, got an empty one"),
         (" \n", 3, "query: expected a text, got an empty one"),
         (7, 3, "query: expected a text, got int"),
+        ("caf\udce9", 3, "query: holds bytes that are no UTF-8, or half of a surrogate pair; expected Unicode text"),
         ("fox", 0, "k: expected at least 1 document, got 0"),
         ("fox", 2.5, "k: expected a whole number of documents, got 2.5"),
     ],
@@ -171,6 +173,13 @@ def test_a_part_of_the_model_may_search_alone(tmp_path: Path, recwarn: pytest.Wa
     assert not recwarn
 
 
+def test_loading_draws_no_bars(tiny_cross_encoder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = CrossEncoder(model=str(tiny_cross_encoder))
+    Retriever(model, tmp_path / "index").embed_and_store_corpus(CORPUS)
+    Retriever.open(tmp_path / "index", model).search("fox", 1)
+    assert capfd.readouterr().err == ""
+
+
 def test_a_funnel_that_keeps_more_searches_the_same_index(tmp_path: Path, tiny_static: Path) -> None:
     from mteb_cascade.stages.funnel import Funnel, FunnelStep
 
@@ -180,7 +189,7 @@ def test_a_funnel_that_keeps_more_searches_the_same_index(tmp_path: Path, tiny_s
     made(funnel(codes="int8", keep=1), tmp_path / "index")
     with pytest.warns(UserWarning, match="changed since the index was made"):
         assert len(Retriever.open(tmp_path / "index", funnel(codes="int8", keep=3)).search("fox", 4)) == 3
-    with pytest.raises(InputError, match=r"step: the index has .*int8.*, here .*hamming"):
+    with pytest.raises(InputError, match=r"funnel: step 1: codes: the index has .int8., here .hamming.\. Index again"):
         Retriever.open(tmp_path / "index", funnel(codes="hamming", keep=1))
 
 

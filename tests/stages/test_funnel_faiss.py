@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -72,6 +74,20 @@ def test_what_it_finds_does_not_depend_on_the_segments_of_an_index(tiny_static: 
     over = funnel.over(Index.open(tmp_path / "index"))
     queries = Queries(tuple(f"q{row}" for row in range(20)), tuple(texts[:20]))
     assert over.retrieve(queries, 20).docs.tolist() == funnel.retrieve(queries, 20).docs.tolist()
+
+
+@pytest.mark.usefixtures("faiss")
+def test_a_full_disk_is_an_error_of_the_disk(encoder: BiEncoder, tmp_path: Path) -> None:
+    funnel = Funnel(encoder, FunnelStep(20, faiss="HNSW8"))
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            funnel.build_whole(CORPUS, tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
 @pytest.mark.usefixtures("faiss")

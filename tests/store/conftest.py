@@ -13,7 +13,7 @@ import pytest
 
 from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.store.index.index import Index
-from mteb_cascade.store.index.manifest import Manifest, Part
+from mteb_cascade.store.index.manifest import Manifest, Part, read
 from mteb_cascade.store.index.writer import Writer
 
 ROWS, ENTRIES, WHOLE = "a1" * 32, "b2" * 32, "c3" * 32
@@ -102,9 +102,7 @@ class Small:
 
     def add(self, documents: Sequence[Document]) -> Manifest:
         with Writer.of(self.folder) as writer:
-            there = writer.existing()
-            assert there is not None
-            return self.commit(writer, [*there.segments, *self.written(writer, documents)])
+            return self.commit(writer, [*read(self.folder).segments, *self.written(writer, documents)])
 
     def remove(self, ids: Sequence[str]) -> Manifest:
         with Writer.of(self.folder) as writer:
@@ -121,7 +119,7 @@ class Small:
             for first in range(0, len(index.corpus), self.rows):
                 last = min(first + self.rows, len(index.corpus))
                 copied = index.taken(first, last, rows=3)
-                segments.append(writer.segment(index.documents(first, last), lambda copied=copied: copied)[0])
+                segments.append(writer.segment(index.corpus.documents(first, last), lambda copied=copied: copied)[0])
             return self.commit(writer, segments)
 
     def open(self, **options: Any) -> Index:

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from mteb_cascade.store.index import arrays as arrays_module
+from mteb_cascade.store.index.manifest import read
 
 ROWS, ENTRIES = "a1" * 32, "b2" * 32
 
@@ -98,5 +99,5 @@ def test_a_segment_that_keeps_other_arrays_is_refused(small):
         kept = {ROWS: {"vectors": np.zeros((1, 3), np.float32)}}
         other = writer.segment(pa.table({"id": ["b"], "text": ["text"]}), lambda: iter([kept]))[0]
         with pytest.raises(ValueError, match="keeps other arrays than the segments before it"):
-            small.commit(writer, [*writer.existing().segments, other])
+            small.commit(writer, [*read(small.folder).segments, other])
     assert small.open().corpus.ids.to_pylist() == ["a"]

@@ -193,7 +193,9 @@ def test_files_that_cannot_be_read_are_named(built, monkeypatch):
     monkeypatch.setattr(Path, "open", refused)
     assert f"{path}: cannot be read (Permission denied)" in fault(built.folder)
     monkeypatch.setattr(Path, "open", lambda self, *rest: refused(built.folder / path))
-    assert "manifest.json: cannot be read (Permission denied); give the right to read it" in fault(built.folder)
+    assert "manifest.json: cannot be read (Permission denied); expected a file, and the right to read it" in fault(
+        built.folder
+    )
 
 
 def test_a_copied_index_is_read_through_once(built, tmp_path):

@@ -16,6 +16,7 @@ import pytest
 
 from mteb_cascade.errors import InputError
 from mteb_cascade.store.index.index import Index, used
+from mteb_cascade.store.index.manifest import read
 from mteb_cascade.store.index.writer import Writer
 
 
@@ -24,7 +25,7 @@ def test_the_second_writer_is_refused_and_told_who_is_first(small, documents):
     with small.writer() as first:
         with pytest.raises(InputError, match=f"process {os.getpid()} is changing this index"), small.writer():
             pass
-        small.commit(first, first.existing().segments)
+        small.commit(first, read(small.folder).segments)
     with small.writer():
         pass
 
@@ -126,10 +127,41 @@ def test_a_folder_that_is_a_file(small):
         pass
 
 
+@pytest.mark.parametrize("name", ["segments", "whole", "removed", "lock"])
+def test_a_link_is_not_followed_by_a_writer(small, documents, tmp_path, name):
+    """It would delete the files of whoever it leads to."""
+    small.build(documents[:4])
+    small.remove([documents[0][0]])
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / ".profile").write_text("mine")
+    path = small.folder / name
+    if name == "lock":
+        path.unlink()
+        path.symlink_to(tmp_path / "home" / ".profile")
+    else:
+        path.rename(tmp_path / "moved")
+        path.symlink_to(tmp_path / "home")
+    with pytest.raises(InputError, match=rf"{name}: is a link, and a change"), small.writer():
+        pass
+    assert (tmp_path / "home" / ".profile").read_text() == "mine"
+
+
+def test_a_file_that_is_a_link_is_written_anew(small, documents, same):
+    manifest = small.build(documents)
+    for file in manifest.files:
+        path = small.folder / file.path
+        path.rename(small.folder / "lock")
+        path.symlink_to(small.folder / "lock")
+        with pytest.raises(InputError, match="is no file"):
+            small.open()
+        small.build(documents)
+        same(small.open(check_all=True), documents)
+
+
 def test_no_folder_can_be_made(small, tmp_path):
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(InputError, match=r"no index can be written there .Not a directory.; name another folder"),
+        pytest.raises(InputError, match=r"no index can be written there .Not a directory.; .* name another folder"),
         small.writer(tmp_path / "file" / "index"),
     ):
         pass

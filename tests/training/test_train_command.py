@@ -5,42 +5,25 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-import sys
-import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tiny_training import write_specs
 
-from mteb_cascade.cli import main as command_line
-
 Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(
-    write_spec: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(write_spec: Callable[[str, str], Path], command: Run) -> Run:
     """Runs `train` in this process, where there are the spec `tiny` and its data; code, output and errors."""
     write_specs(write_spec, "bi-encoder", "contrastive")
     write_spec(
         "never", 'kind = "bi-encoder"\n[training]\nbase = "scratch"\nloss = "contrastive"\ncollection = "words"\n'
     )
 
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["mteb-cascade", "train", "tiny", *arguments])
-        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-        capsys.readouterr()
-        try:
-            command_line.main()
-            code = 0
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        written = capsys.readouterr()
-        return code, written.out, written.err
-
-    return run
+    return partial(command, "train", "tiny")
 
 
 BEFORE_DATA = {

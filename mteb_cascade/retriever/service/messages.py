@@ -65,23 +65,7 @@ class Answer(BaseModel):
     @classmethod
     def of(cls, question: Question, found: Results) -> Answer:
         """The answer that a search gave."""
-        results = [
-            Hit(
-                document_id=one.document_id,
-                document_text=one.document_text,
-                score=one.score,
-                stages=[StageFigures(stage=at.stage, rank=at.rank, score=at.score) for at in one.stages],
-            )
-            for one in found
-        ]
-        return cls(
-            query=question.query,
-            k=question.k,
-            results=results,
-            milliseconds=found.milliseconds,
-            capped=found.capped,
-            depths=list(found.depths),
-        )
+        return cls(**question.model_dump(), **found.as_json())
 
 
 class Health(BaseModel):

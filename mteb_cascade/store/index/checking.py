@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from errno import EACCES
 from pathlib import Path
 from stat import S_ISREG
 
@@ -12,7 +13,7 @@ from mteb_cascade.errors import InputError, printable
 from mteb_cascade.progress import Progress, silent
 from mteb_cascade.spec import shown
 from mteb_cascade.store.index.disk import checksum
-from mteb_cascade.store.index.manifest import AGAIN, StoredFile
+from mteb_cascade.store.index.manifest import RESTORE, StoredFile
 
 NAMED = 20
 """Faults that one message names."""
@@ -92,10 +93,9 @@ def read_through(folder: Path, files: Sequence[StoredFile], progress: Progress =
 def damaged(folder: Path, found: Sequence[str]) -> InputError:
     """All faults of an index in one message."""
     told = printable("; ".join(named(found)))
-    return InputError(
-        f"{shown(folder)}: the index is damaged: {told}. {AGAIN} (what is whole is not encoded again), or put "
-        "the files back from a copy"
-    )
+    if all(f"({os.strerror(EACCES)})" in one for one in found):
+        return InputError(f"{shown(folder)}: the index cannot be read: {told}. Give the right to read its files")
+    return InputError(f"{shown(folder)}: the index is damaged: {told}. {RESTORE}")
 
 
 def named(found: Sequence[str]) -> list[str]:

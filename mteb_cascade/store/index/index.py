@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from mteb_cascade.progress import Progress, silent
-from mteb_cascade.spec import shown
 from mteb_cascade.store.index import manifest as manifests
 from mteb_cascade.store.index.arrays import SegmentArrays
 from mteb_cascade.store.index.checking import damaged, faults
@@ -60,11 +58,6 @@ class Index:
         """
         return used(Path(folder), lambda index: index, check_all=check_all, progress=progress)
 
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return shown(self.folder)
-
     def arrays(self, fingerprint: str) -> SegmentArrays | None:
         """What is kept of each document for the stage with this fingerprint; None where nothing is."""
         segments = self.corpus.places.segments
@@ -104,10 +97,6 @@ class Index:
                     name: np.concatenate([block.arrays[name] for block in blocks]) for name in arrays.names
                 }
             yield taken
-
-    def documents(self, first: int, last: int) -> pa.Table:
-        """Columns `id` and `text` of the rows from `first` up to `last`."""
-        return self.corpus.documents(first, last)
 
 
 def used(folder: Path, use: Callable[[Index], T], *, check_all: bool = False, progress: Progress = silent) -> T:

@@ -27,6 +27,10 @@ SEGMENTS, WHOLE, REMOVED = "segments", "whole", "removed"
 PATH = re.compile(rf"({SEGMENTS}|{WHOLE}|{REMOVED})(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+")
 NAME = re.compile(r"[0-9a-f]{32}")
 AGAIN = "Run the same `mteb-cascade index` command again"
+RESTORE = (
+    f"{AGAIN} (what is whole is not encoded again; what was added or removed since is to be added or removed again), "
+    "or put the files back from a copy"
+)
 
 
 def refuse_others_than_numbers(*values: object) -> None:
@@ -90,11 +94,6 @@ class Segment:
     def live(self) -> int:
         """Documents that are not gone."""
         return self.rows - self.removed_rows
-
-    @property
-    def bytes(self) -> int:
-        """Bytes on disk."""
-        return sum(file.size for file in self.files) + (self.removed.size if self.removed else 0)
 
 
 @dataclass(frozen=True)
@@ -190,21 +189,18 @@ def read_version(folder: Path) -> tuple[Manifest, Version]:
     try:
         with path.open("rb") as file:
             version, data = Version.of(os.fstat(file.fileno())), file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise missing(folder) from None
-    except NotADirectoryError:
-        raise InputError(f"{shown(folder)}: is a file; expected the folder of an index") from None
     except OSError as error:
-        raise InputError(f"{shown(path)}: cannot be read ({error.strerror}); give the right to read it") from None
+        raise InputError(
+            f"{shown(path)}: cannot be read ({error.strerror}); expected a file, and the right to read it"
+        ) from None
     return parsed(path, data), version
 
 
 def parsed(path: Path, data: bytes) -> Manifest:
     """A manifest from the bytes of its file."""
-    damaged = InputError(
-        f"{shown(path)}: is damaged, or no manifest of an index. {AGAIN} (what is whole is not encoded again), or put "
-        "the file back from a copy"
-    )
+    damaged = InputError(f"{shown(path)}: is damaged, or no manifest of an index. {RESTORE}")
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mteb_cascade.errors import InputError
+from mteb_cascade.spec import shown
 from mteb_cascade.store.index.disk import checksum, delete, sync, writing
 from mteb_cascade.store.index.manifest import StoredFile, files_of
 
@@ -60,6 +62,8 @@ def described(file: Path, path: str) -> StoredFile:
 def content(index: Path, path: str) -> tuple[StoredFile, ...] | None:
     """The files of a sealed folder, each read and found as it was written; None where it is not there, or damaged."""
     folder = index / path
+    if not is_own(index, f"{path}/{LIST}"):
+        return None
     try:
         listed = files_of(json.loads((folder / LIST).read_text(encoding="utf-8")))
         found = [described(index / file.path, file.path) for file in listed]
@@ -69,4 +73,21 @@ def content(index: Path, path: str) -> tuple[StoredFile, ...] | None:
     for file, there in zip(listed, found, strict=True):
         if (file.size, file.checksum) != (there.size, there.checksum) or not file.path.startswith(f"{path}/"):
             return None
-    return (*found, own)
+    return (*found, own) if all(is_own(index, file.path) for file in found) else None
+
+
+def written(index: Path, path: str) -> tuple[StoredFile, ...]:
+    """The files of a folder that was sealed a moment ago, read again.
+
+    Raises:
+        InputError: They are not what was written.
+    """
+    files = content(index, path)
+    if files is None:
+        raise InputError(f"{shown(index / path)}: was written, and reads otherwise now; is the disk sound?")
+    return files
+
+
+def is_own(index: Path, path: str) -> bool:
+    """Whether a file lies in the index itself: a link leads to something that can change."""
+    return (index / path).is_file() and (index / path).resolve() == index.resolve() / path

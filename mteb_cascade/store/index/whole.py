@@ -54,10 +54,7 @@ def built(folder: Path, corpus: IndexCorpus, build: Mapping[str, Build]) -> tupl
         for fingerprint, write in build.items():
             (beside / fingerprint[:KEY]).mkdir()
             write(whole, beside / fingerprint[:KEY])
-    files = found(folder, corpus.digest, build)
-    if files is None:
-        raise InputError(f"{shown(folder / path)}: was written, and reads otherwise now; is the disk sound?")
-    return files
+    return sealed.written(folder, path)
 
 
 def ordered(folder: Path, ids: pa.Array) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

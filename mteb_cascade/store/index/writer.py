@@ -25,7 +25,7 @@ from mteb_cascade.store.index.corpus import IndexCorpus
 from mteb_cascade.store.index.disk import delete, sync, writing
 from mteb_cascade.store.index.lock import FILE as LOCK
 from mteb_cascade.store.index.lock import locked
-from mteb_cascade.store.index.manifest import REMOVED, SEGMENTS, WHOLE, Manifest, Part, Segment, StoredFile
+from mteb_cascade.store.index.manifest import REMOVED, SEGMENTS, WHOLE, Manifest, Part, Segment
 from mteb_cascade.store.index.segment import DOCUMENTS, opened
 from mteb_cascade.store.index.whole import Build
 
@@ -94,7 +94,8 @@ class Writer:
             make_writable(self.folder)
         except OSError as error:
             raise InputError(
-                f"{shown(self.folder)}: no index can be written there ({error.strerror}); name another folder"
+                f"{shown(self.folder)}: no index can be written there ({error.strerror}); give the right to write "
+                "there, or name another folder"
             ) from None
         with ExitStack() as held, writing(self.folder):
             held.enter_context(locked(self.folder))
@@ -108,28 +109,24 @@ class Writer:
         self._held.close()
 
     def refuse_other_folder(self) -> None:
-        """Raise InputError where the folder is none, or holds something else than an index."""
-        """Raise InputError where the folder holds something else than an index."""
+        """Raise InputError where the folder is none, holds something else than an index, or leads out of itself."""
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{shown(self.folder)}: is a file; expected a folder for the index")
+        for path in (self.folder / name for name in (SEGMENTS, WHOLE, REMOVED, LOCK)):
+            if path.is_symlink():
+                raise InputError(
+                    f"{shown(path)}: is a link, and a change of the index would delete files where it leads; put them "
+                    "in its place, or name another folder"
+                )
         if not self.folder.is_dir() or (self.folder / manifests.FILE).exists():
             return
-        ours = {SEGMENTS, WHOLE, REMOVED, LOCK}
-        other = sorted(path.name for path in self.folder.iterdir() if path.name not in ours | {".manifest.json"})
-        other = [name for name in other if not name.startswith(".")]
+        names = {path.name for path in self.folder.iterdir() if not path.name.startswith(".")}
+        other = names - {SEGMENTS, WHOLE, REMOVED, LOCK}
         if other:
             raise InputError(
-                f"{shown(self.folder)}: holds other files ('{printable(other[0])}') and no index; expected a new or an "
-                "empty folder"
+                f"{shown(self.folder)}: holds other files ('{printable(min(other))}') and no index; expected a new or "
+                "an empty folder"
             )
-
-    def existing(self) -> Manifest | None:
-        """What the index holds now; None where nothing was committed yet.
-
-        Raises:
-            InputError: The manifest is damaged, or of another version.
-        """
-        return manifests.read(self.folder) if (self.folder / manifests.FILE).exists() else None
 
     def segment(self, documents: pa.Table, arrays: Callable[[], Iterator[Kept]]) -> tuple[Segment, bool]:
         """Write a segment, unless it is there.
@@ -162,8 +159,7 @@ class Writer:
                     kept.append(block)
             with writing(self.folder):
                 kept.finish()
-        files = self._described(path)
-        return Segment(name, len(documents), files), False
+        return Segment(name, len(documents), sealed.written(self.folder, path)), False
 
     def name_of(self, columns: Sequence[pa.Array]) -> str:
         """xxh3-128 of ids and texts, and of how they are kept."""
@@ -239,12 +235,6 @@ class Writer:
                 json.dumps([sorted(self.keepers), self.precision, held, sorted(builders)]).encode()
             )
         )
-
-    def _described(self, path: str) -> tuple[StoredFile, ...]:
-        files = sealed.content(self.folder, path)
-        if files is None:
-            raise InputError(f"{shown(self.folder / path)}: was written, and reads otherwise now: is the disk sound?")
-        return files
 
     def _sweep(self, manifest: Manifest) -> None:
         """Delete what the manifest does not name."""

@@ -132,18 +132,19 @@ def test_nothing_found_and_faults(browser: Any, retriever: Retriever, opened: Ca
     visit.context.close()
 
 
-@pytest.mark.parametrize("width", [400, 1400])
+@pytest.mark.parametrize("path", ["/?q=red+fox", "/docs"])
 def test_both_themes_at_both_widths(
-    browser: Any, retriever: Retriever, opened: Callable[[Retriever], Any], width: int
+    browser: Any, retriever: Retriever, opened: Callable[[Retriever], Any], path: str
 ) -> None:
-    address, seen = opened(retriever).address, {}
-    for scheme in ("light", "dark"):
-        for path in ("/?q=red+fox", "/docs"):
-            visit = Visit(browser, address, path, color_scheme=scheme, viewport={"width": width, "height": 800})
-            if path != "/docs":
-                visit.page.wait_for_selector("#results > li")
+    visit, seen = Visit(browser, opened(retriever).address, path), set()
+    if path != "/docs":
+        visit.page.wait_for_selector("#results > li")
+    for width in (400, 1400):
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        for scheme in ("light", "dark"):
+            visit.page.emulate_media(color_scheme=scheme)
             assert visit.page.evaluate("document.documentElement.scrollWidth") == width
-            seen[scheme] = visit.page.evaluate("getComputedStyle(document.body).backgroundColor")
-            assert visit.said == []
-            visit.context.close()
-    assert seen["light"] != seen["dark"]
+            seen.add((scheme, visit.page.evaluate("getComputedStyle(document.body).backgroundColor")))
+    assert len(seen) == 2 == len({color for _, color in seen}), "a colour a theme"
+    assert visit.said == []
+    visit.context.close()

@@ -31,7 +31,7 @@ def check(subject: Subject) -> Iterator[Finding]:
 def preserved(subject: Subject) -> Finding:
     """Whether `rank`, and each step of a cascade, hands on what it received, and pads stay pads."""
     stage, label = subject.stage, subject.stage.label
-    queries = subject.queries.rows(range(min(FEW, len(subject.queries))))
+    queries = subject.queries.first(FEW)
     received = subject.candidates.rows(slice(0, FEW))
     received = received.widened(received.depth + 1)
     if isinstance(stage, Cascade):
@@ -75,7 +75,7 @@ def strangers(run: Run, known: Run) -> int:
 
 def invariant(subject: Subject, cascade: Cascade) -> Finding:
     """Whether a cascade of which every step reranks one candidate returns what its first stage does."""
-    queries = subject.queries.rows(range(min(FEW, len(subject.queries))))
+    queries = subject.queries.first(FEW)
     runs = cascade.trace(queries, DEPTH, [1] * len(cascade.steps))
     kept = int((runs[0].docs == runs[-1].docs).all(axis=1).sum())
     figures = {"queries": len(queries), "kept": kept}
