@@ -154,8 +154,11 @@ def made(given: argparse.Namespace) -> dict[str, Any]:
     """Build the index."""
     started = time.perf_counter()
 
+    reached = [0]
+
     def told(done: int, total: int, note: str = "") -> None:
-        if sys.stderr.isatty() or done % 1_048_576 == 0 or done == total:
+        if done > reached[0] and (done % 1_048_576 == 0 or done == total):
+            reached[0] = done
             print(f"  {done:,} of {total:,} {note}, {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
 
     passages = Passages("synthetic passages", given.documents)

@@ -110,6 +110,10 @@ def test_mistakes(tiny_bi_encoder: Path, data: Path, write_spec: Callable[[str, 
         study(encoder, data, goal=99)
     with pytest.raises(InputError, match=r"share: expected a share of the corpus between 0 and 1, such as \.02, got 2"):
         study(encoder, data, shares=[2])
+    said: list[str] = []
+    with pytest.raises(InputError, match="unknown precision 'int4'"):
+        study(encoder, data, precision="int4", say=said.append)
+    assert not said
     with pytest.raises(InputError, match="calls: expected at least 1, got 0"):
         study(encoder, data, calls=0)
     (data / "qrels" / "dev.tsv").unlink()

@@ -105,12 +105,14 @@ def test_a_file_of_queries_has_no_answers(index: Path, tmp_path: Path, capsys) -
 
 
 @pytest.mark.filterwarnings("ignore:.*names ")
-def test_another_collection_is_refused(index: Path, collection: Path) -> None:
+def test_another_collection_is_refused_before_it_is_asked(index: Path, collection: Path) -> None:
+    said: list[str] = []
     (collection / "qrels" / "test.tsv").write_text("q0\tother\t1\nq1\tanother\t1\n")
     with pytest.raises(
         InputError, match="none of the 2 relevant documents of small test is in the index, such as 'other'"
     ):
-        bench(index, task=str(collection))
+        bench(index, task=str(collection), say=said.append)
+    assert not any("asking" in line for line in said)
 
 
 def test_mistakes_are_named_before_any_work(index: Path, collection: Path, tmp_path: Path) -> None:
