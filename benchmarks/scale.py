@@ -321,6 +321,8 @@ def main() -> None:
     found = PHASES[given.phase](given) if given.phase else phases(given, sys.argv[1:])
     if given.output:
         given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if found.get("broken") and given.documents >= MARCO:
+        raise SystemExit(1)
 
 
 def phases(given: argparse.Namespace, arguments: list[str]) -> dict[str, Any]:

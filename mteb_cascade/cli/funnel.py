@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_cascade.cli.options import AllowEmpty, Subset, Task
+from mteb_cascade.cli.options import AllowEmpty, ConfirmingSplit, DevFraction, SplitSeed, Subset, Task
 
 
 def funnel(
@@ -23,14 +23,10 @@ def funnel(
         list[str] | None,
         typer.Option(help='An index of faiss as first step, such as "HNSW32" or "IVF64,Flat;nprobe=8"; several times.'),
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split that confirms; test by default, or what the task has instead.")
-    ] = None,
+    split: ConfirmingSplit = None,
     subset: Subset = None,
-    dev_fraction: Annotated[
-        float | None, typer.Option(help="Where there is no dev split: this share of the queries.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of --dev-fraction and of resampling.")] = 0,
+    dev_fraction: DevFraction = None,
+    seed: SplitSeed = 0,
     calls: Annotated[int, typer.Option(help="Single queries timed at each setting.")] = 200,
     precision: Annotated[
         str, typer.Option(help="What an index keeps full vectors in, for its bytes: float32, float16 or int8.")

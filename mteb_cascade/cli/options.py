@@ -10,6 +10,14 @@ Task = Annotated[str, typer.Option("--task", "-t", help="PythonDocs, the path of
 
 Split = Annotated[str | None, typer.Option(help="Split of the queries; test by default, or what the task has instead.")]
 
+ConfirmingSplit = Annotated[
+    str | None, typer.Option(help="Split that confirms; test by default, or what the task has instead.")
+]
+
+DevFraction = Annotated[float | None, typer.Option(help="Where there is no dev split: this share of the queries.")]
+
+SplitSeed = Annotated[int, typer.Option(help="Of --dev-fraction and of resampling.")]
+
 Subset = Annotated[str | None, typer.Option(help="Subset of a task that has several.")]
 
 Subsets = Annotated[list[str] | None, typer.Option(help="Subsets of a multilingual task; by default all.")]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Subsets
+from mteb_cascade.cli.options import AllowEmpty, DevFraction, RelevanceLevel, SplitSeed, Subsets
 
 
 def sweep(
@@ -34,10 +34,8 @@ def sweep(
         float | None, typer.Option(help="b in score + b * score before; by default the spec's, or chosen on dev.")
     ] = None,
     dev: Annotated[bool, typer.Option(help="Let development queries choose blends and the best depth.")] = True,
-    dev_fraction: Annotated[
-        float | None, typer.Option(help="Where there is no dev split: this share of the queries.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of --dev-fraction and of resampling.")] = 0,
+    dev_fraction: DevFraction = None,
+    seed: SplitSeed = 0,
     slices: Annotated[
         Path | None, typer.Option(help="TSV with a heading, query id first: slice queries by its other columns, too.")
     ] = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mteb_cascade.cli.options import AllowEmpty, RelevanceLevel, Subset, Task
+from mteb_cascade.cli.options import AllowEmpty, ConfirmingSplit, DevFraction, RelevanceLevel, SplitSeed, Subset, Task
 
 
 def tune(
@@ -24,14 +24,10 @@ def tune(
     depth: Annotated[
         int | None, typer.Option(help="The deepest looked at; 100, or the spec's own where that is more.")
     ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Split that confirms; test by default, or what the task has instead.")
-    ] = None,
+    split: ConfirmingSplit = None,
     subset: Subset = None,
-    dev_fraction: Annotated[
-        float | None, typer.Option(help="Where there is no dev split: this share of the queries.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of --dev-fraction and of resampling.")] = 0,
+    dev_fraction: DevFraction = None,
+    seed: SplitSeed = 0,
     calls: Annotated[int, typer.Option(help="Calls timed at each of a few depths; 200 or more tell p99.")] = 200,
     relevance_level: RelevanceLevel = None,
     allow_empty: AllowEmpty = False,

@@ -141,7 +141,7 @@ def compact(
         build = builders(index, stage) if total else {}
         # What is copied gets a checksum of its own: damage would look whole from then on.
         copied = [file for group, new in stretches if new for segment in group for file in segment.files]
-        if found := faults(folder, copied, check_all=True, progress=progress):
+        if copied and (found := faults(folder, copied, check_all=True, progress=progress)):
             raise damaged(folder, found)
         segments: list[Segment] = []
         for group, rewritten in stretches:

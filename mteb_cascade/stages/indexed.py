@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,16 +47,21 @@ def nothing_kept(stage: Stage, index: Index) -> InputError:
     )
 
 
-class IndexedVectors:
-    """One vector a document, float32 when they are asked for; those of all are never in memory at once.
+@dataclass(frozen=True)
+class Indexed:
+    """What an index keeps of documents.
 
     Args:
         corpus: N documents of an index.
         arrays: What it keeps of them.
     """
 
-    def __init__(self, corpus: Corpus, arrays: SegmentArrays) -> None:
-        self.corpus, self.arrays = corpus, arrays
+    corpus: Corpus
+    arrays: SegmentArrays
+
+
+class IndexedVectors(Indexed):
+    """One vector a document, float32 when they are asked for; those of all are never in memory at once."""
 
     def at(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(rows), d], at least one row; of consecutive ones a view of the file where that is possible."""
@@ -68,16 +74,8 @@ class IndexedVectors:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-class IndexedTokens:
-    """Several vectors a document.
-
-    Args:
-        corpus: N documents of an index.
-        arrays: What it keeps of them.
-    """
-
-    def __init__(self, corpus: Corpus, arrays: SegmentArrays) -> None:
-        self.corpus, self.arrays = corpus, arrays
+class IndexedTokens(Indexed):
+    """Several vectors a document."""
 
     def at(self, rows: NDArray[np.integer]) -> list[torch.Tensor]:
         """[tokens, d] of each document, float32 in main memory, at least one row."""
@@ -94,16 +92,8 @@ class IndexedTokens:
         ]
 
 
-class IndexedEntries:
-    """A sparse vector a document.
-
-    Args:
-        corpus: N documents of an index.
-        arrays: What it keeps of them.
-    """
-
-    def __init__(self, corpus: Corpus, arrays: SegmentArrays) -> None:
-        self.corpus, self.arrays = corpus, arrays
+class IndexedEntries(Indexed):
+    """A sparse vector a document."""
 
     def at(self, rows: NDArray[np.integer], width: int) -> csr_matrix:
         """float32 [len(rows), width], at least one row."""

@@ -2,9 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -158,19 +155,8 @@ def test_a_folder_without_permission(drawn, tmp_path):
         build(BM25(), documents_of(drawn.file), tmp_path / "closed" / "index")
 
 
-@contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """As on a full disk, no file can grow beyond so many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize(("size", "finished"), [(600, 0), (3_000, 30)])
-def test_a_disk_that_fills_ends_in_one_line_and_the_build_goes_on(tiny_static, tmp_path, size, finished):
+def test_a_disk_that_fills_ends_in_one_line_and_the_build_goes_on(tiny_static, tmp_path, size, finished, no_file_above):
     # A segment's texts take some 1,500 bytes, the inverted index of 60 documents of 30 words of their own 7,200.
     folder = tmp_path / "index"
     stage = Hybrid(BM25(), BiEncoder(model=str(tiny_static)), pool=5)

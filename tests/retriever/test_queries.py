@@ -28,7 +28,7 @@ def test_three_forms_of_a_file(tmp_path: Path) -> None:
         ("a.tsv", "x\tred\ny blue\n", "line 2: expected an id, a tab and a text, got 'y blue'"),
         ("a.tsv", "x\tred\nx\tblue\n", "line 2: id 'x' stands on line 1 already"),
         ("a.txt", "\n\n", "holds no query"),
-        ("a.txt", b"\xff\n", "cannot be read"),
+        ("a.txt", b"\xff\n", "line 1: is no UTF-8"),
     ],
 )
 def test_mistakes_name_file_and_line(tmp_path: Path, name: str, content: str | bytes, says: str) -> None:

@@ -20,9 +20,8 @@ from mteb_cascade.retriever.retriever import Retriever
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.bm25 import BM25
-from mteb_cascade.stages.cascade import Cascade, Step
-from mteb_cascade.stages.cross_encoder import CrossEncoder
 from mteb_cascade.stages.hybrid import Hybrid
+from mteb_cascade.stages.model_stage import ModelStage
 
 THREADS = 8
 SEARCHES = int(os.environ.get("MTEB_CASCADE_TEST_SEARCHES", "3"))
@@ -89,31 +88,34 @@ def test_searches_while_documents_come_and_go(drawn: Any, tiny_static: Path, tmp
     assert not retriever.refresh()
 
 
-def test_a_network_is_one_threads_at_a_time(
-    drawn: Any, tiny_bi_encoder: Path, tiny_cross_encoder: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("make", ["cascade of models", "sparse"], indirect=True)
+def test_a_network_is_one_threads_at_a_time(make: Callable[[], Stage], drawn: Any, tmp_path: Path) -> None:
     # Its tokenizer keeps how it pads and cuts from one call to the next.
-    reranker = CrossEncoder(model=str(tiny_cross_encoder), dtype="float32")
-    stage = Cascade(BiEncoder(model=str(tiny_bi_encoder)), Step(reranker, 10))
+    stage = make()
     retriever = Retriever(stage, tmp_path / "index")
     retriever.embed_and_store_corpus(drawn.file)
     overlaps: list[str] = []
-    for part in stage:
-        watch(part.network, overlaps)
+    networks = [part.network for part in stage.walk() if isinstance(part, ModelStage)]
+    assert networks
+    for network in networks:
+        watch(network, overlaps)
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(lambda first: answers(retriever, drawn.queries, first), range(THREADS)))
     assert overlaps == []
 
 
 def watch(network: Any, overlaps: list[str]) -> None:
-    """Note where a network is called while another call of it runs."""
-    busy, forward = threading.Lock(), network.forward
+    """Note where a network is called while another call of it runs; the first one gives the others time to come."""
+    busy, other, forward = threading.Lock(), threading.Event(), network.forward
 
     def watched(*inputs: Any, **options: Any) -> Any:
         if not busy.acquire(blocking=False):
             overlaps.append(type(network).__name__)
+            other.set()
             return forward(*inputs, **options)
         try:
+            other.wait(0.2)
+            other.set()
             return forward(*inputs, **options)
         finally:
             busy.release()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import resource
-import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,17 +76,10 @@ def test_what_it_finds_does_not_depend_on_the_segments_of_an_index(tiny_static: 
 
 
 @pytest.mark.usefixtures("faiss")
-def test_a_full_disk_is_an_error_of_the_disk(encoder: BiEncoder, tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_of_the_disk(encoder: BiEncoder, tmp_path: Path, no_file_above: Any) -> None:
     funnel = Funnel(encoder, FunnelStep(20, faiss="HNSW8"))
-    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            funnel.build_whole(CORPUS, tmp_path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    with no_file_above(5_000), pytest.raises(OSError, match="File too large"):
+        funnel.build_whole(CORPUS, tmp_path)
 
 
 @pytest.mark.usefixtures("faiss")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from served import DOCUMENTS
@@ -17,8 +15,6 @@ from mteb_cascade.retriever.retriever import Retriever
 from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="session")
@@ -78,15 +74,3 @@ def opened() -> Iterator[Callable[[Retriever], Opened]]:
     yield open_over
     for service in services:
         service.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium without a window; while it is open, its event loop is that of the thread."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install -e '.[browser]'")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield launched
-        launched.close()

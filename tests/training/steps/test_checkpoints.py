@@ -1,9 +1,8 @@
 """A checkpoint is whole or none, belongs to one version of a spec, and a run goes on from it as if nothing had been."""
 
 import json
-import resource
 import shutil
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -252,19 +251,10 @@ def test_the_best_is_kept_and_loaded_and_patience_outlasts_a_stop(tiny_bi_encode
         again._load_best_model()
 
 
-@contextmanager
-def no_file_above(size):
-    """As on a full disk, no file can grow beyond that many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("room", [100, 30_000])
-def test_a_disk_that_fills_while_saving_ends_in_one_line_and_leaves_the_last_one_whole(room, tiny_bi_encoder, tmp_path):
+def test_a_disk_that_fills_while_saving_ends_in_one_line_and_leaves_the_last_one_whole(
+    room, tiny_bi_encoder, tmp_path, no_file_above
+):
     # The weights take 22 kB, Adam's state the double: room for neither, and for the weights alone.
     given = {"form": "triplets", "save_strategy": "steps", "save_steps": 2, "optim": "adamw_torch"}
     network = network_of("bi-encoder", tiny_bi_encoder)
