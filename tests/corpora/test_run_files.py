@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
@@ -32,7 +32,6 @@ def pairs(rankings: Rankings) -> dict[str, dict[str, float]]:
     return found
 
 
-@settings(max_examples=60)
 @given(st.data())
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_round_trip_keeps_every_bit(

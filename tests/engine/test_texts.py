@@ -25,7 +25,7 @@ TASKS: list[Literal["query", "document"]] = ["query", "document"]
 
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "budget_of", lambda batch_size, device: 100)
+    monkeypatch.setattr(engine, "budget_for", lambda *_: 100)
 
 
 def sizes_of(network: Any, monkeypatch: pytest.MonkeyPatch, limit: int = 10**6) -> list[int]:

@@ -79,7 +79,6 @@ def test_a_candidate_unknown_to_the_first_stage_can_still_be_scored_by_a_step() 
     assert list(found) == ["b", "a"]
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_every_stage_of_the_trace_follows_the_definition(any_world: Any, data: st.DataObject) -> None:
     world = data.draw(any_world)
@@ -125,7 +124,6 @@ def test_depth_1_and_0_equal_the_first_stage(
     check()
 
 
-@settings(max_examples=40)
 @given(st.data())
 def test_a_depth_of_each_querys_own_equals_each_query_alone(any_world: Any, data: st.DataObject) -> None:
     world = data.draw(any_world)

@@ -59,7 +59,6 @@ def assert_same(ours: dict[str, dict[str, float]], theirs: dict[str, dict[str, f
 def test_two_and_three_members(fusion: str, stage_of: StageOf, any_world: Any) -> None:
     stages = [stage_of(name) for name in ("bm25", "static", "table")]
 
-    @settings(max_examples=40)
     @given(any_world, st.lists(weight, min_size=2, max_size=3), st.integers(1, 16), st.sampled_from([0, 1, 60]))
     def check(world: Any, weights: list[float], pool: int, rrf_k: int) -> None:
         members = [Member(stage, w) for stage, w in zip(stages, weights, strict=False)]

@@ -64,7 +64,7 @@ StageOf = Callable[[str], Stage]
 
 def examples(name: str) -> settings:
     """Fewer where a network has to run, or an index is written to disk."""
-    return settings(max_examples=6 if name in NETWORKS else 25)
+    return settings(max_examples=settings.default.max_examples // (6 if name in NETWORKS else 2))
 
 
 def everything(queries: Queries, corpus: Corpus) -> Run:
@@ -98,7 +98,6 @@ def test_a_longer_list_starts_with_the_shorter_one(name: str, stage_of: StageOf,
     check()
 
 
-@settings(max_examples=60)
 @given(st.data())
 def test_prefix_law_of_a_run_file(
     tmp_path_factory: pytest.TempPathFactory, any_world: Any, data: st.DataObject

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytrec_eval
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_cascade.corpora.corpus import Corpus
@@ -34,7 +34,6 @@ def test_by_hand() -> None:
     assert got["mrr@10"].dtype == np.float32
 
 
-@settings(max_examples=300)
 @given(data=st.data())
 def test_every_depth_equals_reranking_to_it(any_case: st.SearchStrategy[Any], data: st.DataObject) -> None:
     case = data.draw(any_case)

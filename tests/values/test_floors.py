@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_cascade.corpora.corpus import Corpus
@@ -48,7 +48,6 @@ def test_what_lies_beyond_the_depth_keeps_its_rank() -> None:
     assert got["recall@4"][0].tolist() == [0.5, 0.5, 0.5, 0.5]
 
 
-@settings(max_examples=60)
 @given(data=st.data())
 def test_random_order_is_the_mean_over_all_orders(any_case: st.SearchStrategy[Any], data: st.DataObject) -> None:
     case = data.draw(any_case)
@@ -62,7 +61,6 @@ def test_random_order_is_the_mean_over_all_orders(any_case: st.SearchStrategy[An
         np.testing.assert_allclose(got[name], wanted, atol=2e-6, err_msg=name)
 
 
-@settings(max_examples=40)
 @given(
     grades=st.dictionaries(st.sampled_from([*"za", "é", "d10", "d2", "outside"]), st.integers(-1, 3), max_size=5),
     level=st.integers(1, 2),

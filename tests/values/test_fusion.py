@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pytrec_eval
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mteb_cascade.corpora.corpus import Corpus
@@ -101,7 +101,6 @@ def test_bad_shape_is_refused() -> None:
         rerank(FIRST, [1.0] * 4, 1)
 
 
-@settings(max_examples=300)
 @given(data=st.data())
 def test_rerank_equals_the_slow_definition(any_case: st.SearchStrategy[Any], data: st.DataObject) -> None:
     case = data.draw(any_case)

@@ -6,7 +6,7 @@ from statistics import fmean, pstdev
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_cascade.corpora.corpus import Corpus
@@ -120,7 +120,6 @@ def slow(name: str, scores: dict[str, float], asked: int, document: str) -> floa
     return 1 / (60 + 1 + ranking.index(document))
 
 
-@settings(max_examples=150)
 @given(st.sampled_from(sorted(FUSIONS)), st.lists(st.tuples(LISTS, LISTS), min_size=1, max_size=3), st.integers(1, 9))
 def test_equal_to_a_slow_reference(name: str, queries: list[tuple[dict, dict]], asked: int) -> None:
     members = [run_of(*lists) for lists in zip(*queries, strict=True)]
@@ -139,7 +138,6 @@ def test_equal_to_a_slow_reference(name: str, queries: list[tuple[dict, dict]], 
         assert not total[row, len(documents) :].any()
 
 
-@settings(max_examples=100)
 @given(st.sampled_from(sorted(FUSIONS)), LISTS, st.integers(1, 9))
 def test_a_better_place_never_gives_fewer_points_and_no_place_the_fewest(name: str, scores: dict, asked: int) -> None:
     given_points, _ = points(name, asked, scores, dict.fromkeys(IDS, 1.0))

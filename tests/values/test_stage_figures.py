@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_cascade.corpora.corpus import Corpus
@@ -58,7 +58,6 @@ def test_a_first_stage_that_found_nothing():
     assert second["rank_1"] == {"unreachable": 2, "missed": 0, "kept": 0, "recovered": 0, "broken": 0}
 
 
-@settings(max_examples=200)
 @given(data=st.data())
 def test_a_reranking_that_took_place_is_one_depth_of_the_curve(
     any_case: st.SearchStrategy[Any], data: st.DataObject

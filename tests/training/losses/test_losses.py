@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_cascade.training.losses.functions import FUNCTIONS, hybrid, lambda_loss, ranknet, softmax
@@ -144,7 +144,6 @@ def test_bfloat16_logits_are_computed_in_float32(word):
     st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 2), st.booleans()), min_size=2, max_size=9),
     st.randoms(use_true_random=False),
 )
-@settings(max_examples=60, deadline=None)
 def test_the_order_of_the_documents_does_not_matter(documents, random):
     def of(listed, function):
         scores, labels, real = (torch.tensor([column]) for column in zip(*listed, strict=True))
