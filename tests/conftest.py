@@ -12,6 +12,7 @@ import warnings
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Tiny models gain nothing from threads, and those of several workers on few cores wait for each other, busily.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "mteb_cascade"
 
 FLOORS = {
-    1: ("values", "corpora", "spec", "spec_edit", "errors", "atomic", "progress", "markdown", "json_file"),
+    1: ("values", "corpora", "spec", "spec_edit", "errors", "atomic", "progress", "markdown", "json_file", "installed"),
     2: ("engine", "store"),
     3: ("stages",),
     4: ("training", "experiments", "retriever", "mteb_plugin", "report", "publish"),

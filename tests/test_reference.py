@@ -70,7 +70,7 @@ def test_a_real_encoder_gives_what_plain_sentence_transformers_gives(shared_data
     network.max_seq_length = 64
     vectors = network.encode([f"{row['title']} {row['text']}".strip() for row in documents])
     cosine = network.similarity(network.encode(list(queries.texts)), vectors).numpy()
-    stage = BiEncoder(model=str(minilm), device="cpu", max_length=64)
+    stage = BiEncoder(model=str(minilm), dtype="float32", device="cpu", max_length=64)
     stage.index(corpus)
     run = stage.retrieve(queries, 40)
     np.testing.assert_array_equal(run.docs, np.argsort(-cosine, axis=1))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mteb_cascade.engine.packing import longest_first, within
+from mteb_cascade.engine.packing import end_of_pack, longest_first
 from mteb_cascade.errors import InputError
 
 Result = TypeVar("Result")
@@ -19,8 +19,13 @@ SIGNS = ("out of memory", "can't allocate memory", "alloc_failed")
 
 
 def packed(
-    run: Callable[[NDArray[np.intp]], Result], lengths: NDArray[np.integer], budget: int, what: str
-) -> Iterator[tuple[NDArray[np.intp], Result]]:
+    run: Callable[[NDArray[np.intp]], Result],
+    lengths: NDArray[np.integer],
+    budget: int,
+    what: str,
+    names: NDArray[np.intp] | None = None,
+    least: int | None = None,
+) -> Generator[tuple[NDArray[np.intp], Result], None, int]:
     """Run micro-batches, each padded to its longest text within the budget; one text alone may be over it.
 
     Where memory runs out, this micro-batch and all after it are half as large.
@@ -30,18 +35,24 @@ def packed(
         lengths: Tokens of each text.
         budget: Padded tokens of a micro-batch, >= 1.
         what: What messages name.
+        names: What is yielded for each position; None yields positions.
+        least: See `packing.end_of_pack`.
 
     Yields:
         Positions and what `run` gave for them, the longest texts first.
+
+    Returns:
+        The budget that memory held.
 
     Raises:
         InputError: A single text does not fit.
     """
     order = longest_first(lengths)
+    falling = np.asarray(lengths, np.int64)[order]
     start = 0
     while start < len(order):
-        longest = int(lengths[order[start]])
-        pack = order[start : start + within(longest, budget)]
+        longest = int(falling[start])
+        pack = order[start : end_of_pack(falling, start, budget, least)]
         try:
             result = run(pack)
         except (MemoryError, RuntimeError) as error:
@@ -53,12 +64,13 @@ def packed(
                     "another device or a smaller model, or end other programs that use the memory"
                 ) from None
         else:
-            yield pack, result
+            yield (pack if names is None else names[pack]), result
             start += len(pack)
             continue
         # Not in the handler: as long as the error lives, so do the tensors of the frames that it came through.
         release()
         budget = max(1, longest) * (len(pack) // 2)
+    return budget
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,69 +1,94 @@
-"""Pairs through a cross-encoder: each tokenised once, packed by token budget, halved where memory runs out."""
+"""Pairs through a cross-encoder: each text tokenised once, packed by token budget, halved where memory runs out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mteb_cascade.engine.memory import packed
+from mteb_cascade.engine.chunks import Tokens, in_chunks
 from mteb_cascade.engine.packing import budget_of
-from mteb_cascade.engine.tokens import TokenisedPairs, estimated
+from mteb_cascade.engine.pair_template import template_of
+from mteb_cascade.engine.text_pairs import TextPairs
+from mteb_cascade.engine.tokens import Tokenised, plain_transformer
 from mteb_cascade.engine.watched import watched
+from mteb_cascade.engine.workers import shared_out
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
-PAIRS_AT_ONCE = 2**15
-"""Pairs that are sorted by length together: enough that little is padded, and ids that take some 100 MB."""
-
 
 def scores_of_pairs(
-    network: CrossEncoder, pairs: Sequence[tuple[str, str]], batch_size: int, what: str
+    network: CrossEncoder,
+    pairs: TextPairs,
+    batch_size: int | None,
+    what: str,
+    devices: Sequence[str] = (),
 ) -> NDArray[np.float32]:
     """The logit of every pair: what `predict` gives for it alone, but for the rounding of the type it computes in.
 
     Args:
         network: A cross-encoder of sentence-transformers with one label.
-        pairs: n pairs (query, document).
+        pairs: n pairs.
         batch_size: See `packing.budget_of`.
         what: What messages name.
+        devices: Two or more: a worker process each; else the network runs here.
 
     Returns:
         float32 [n], without sigmoid.
 
     Raises:
-        InputError: Memory does not hold a single pair.
+        InputError: Memory does not hold a single pair, or a worker ended.
     """
     network.eval()
     found = np.empty(len(pairs), np.float32)
-    with watched(len(pairs), "Pairs") as done:
-        for start in range(0, len(pairs), PAIRS_AT_ONCE):
-            part = pairs[start : start + PAIRS_AT_ONCE]
-            for pack, scores in packs_of_pairs(network, part, batch_size, what):
-                found[start + pack] = scores
-                done(len(pack))
+    with (
+        watched(len(pairs), "Pairs") as done,
+        closing(packs_of_pairs(network, pairs, batch_size, what, devices)) as packs,
+    ):
+        for rows, scores in packs:
+            found[rows] = scores
+            done(len(rows))
     return found
 
 
 def packs_of_pairs(
-    network: CrossEncoder, pairs: Sequence[tuple[str, str]], batch_size: int, what: str
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    network: CrossEncoder, pairs: TextPairs, batch_size: int | None, what: str, devices: Sequence[str]
+) -> Generator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Positions of pairs and their logits, micro-batch by micro-batch."""
-    tokenised = TokenisedPairs.of(network, pairs)
-    lengths = estimated_pairs(network, pairs) if tokenised is None else tokenised.lengths
+    estimates = pairs.estimates(network.max_seq_length)
+    if len(devices) > 1:
+        budget = budget_of(batch_size, devices[0])
 
-    def run(pack: NDArray[np.intp]) -> NDArray[np.float32]:
-        if tokenised is None:
-            return predicted(network, [pairs[row] for row in pack])
-        return forwarded(network, tokenised, pack)
+        def worked(rows: NDArray[np.intp], options: dict[str, Any]) -> NDArray[np.float32]:
+            return predicted(network, pairs.texts(rows), **options)
 
-    yield from packed(run, lengths, budget_of(batch_size, network.device.type), what)
+        yield from shared_out(network, devices, what, worked, estimates, budget)
+        return
+    device = network.device.type
+    template = template_of(network)
+    plain = plain_transformer(network)
+    prompt = network.prompts.get(network.default_prompt_name) if network.default_prompt_name else None
+
+    def tokenise(rows: NDArray[np.intp]) -> Tokens | None:
+        if template is not None:
+            return template.tokenised(pairs, rows)
+        return Tokenised.of(network, pairs.texts(rows), prompt=prompt) if plain else None
+
+    def run(tokens: Tokens, pack: NDArray[np.intp]) -> NDArray[np.float32]:
+        return forwarded(network, tokens, pack)
+
+    def plainly(rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        return predicted(network, pairs.texts(rows), batch_size=len(rows))
+
+    budget = budget_of(batch_size, device)
+    yield from in_chunks(estimates, tokenise, run, plainly, budget, what, device=device)
 
 
-def forwarded(network: CrossEncoder, pairs: TokenisedPairs, pack: NDArray[np.intp]) -> NDArray[np.float32]:
+def forwarded(network: CrossEncoder, pairs: Tokens, pack: NDArray[np.intp]) -> NDArray[np.float32]:
     """float32 [len(pack)], one forward pass."""
     import torch
     from sentence_transformers.util import batch_to_device
@@ -74,19 +99,11 @@ def forwarded(network: CrossEncoder, pairs: TokenisedPairs, pack: NDArray[np.int
     return logits
 
 
-def predicted(network: CrossEncoder, pairs: list[tuple[str, str]]) -> NDArray[np.float32]:
-    """float32 [len(pairs)], by the library's own way in one batch."""
+def predicted(network: CrossEncoder, pairs: list[tuple[str, str]], **options: Any) -> NDArray[np.float32]:
+    """float32 [len(pairs)], by the library's own way."""
     import torch
 
     scores = network.predict(
-        pairs, batch_size=len(pairs), activation_fn=torch.nn.Identity(), show_progress_bar=False, convert_to_numpy=True
+        pairs, activation_fn=torch.nn.Identity(), show_progress_bar=False, convert_to_numpy=True, **options
     )
     return np.asarray(scores, np.float32)
-
-
-def estimated_pairs(network: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> NDArray[np.int64]:
-    """int64 [n], about as many tokens as the pairs have."""
-    sides = [estimated(side) for side in zip(*pairs, strict=True)]
-    limit = network.max_seq_length
-    total = np.asarray(sum(sides), np.int64)
-    return total if limit is None else np.minimum(total, limit)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
-    from sentence_transformers import CrossEncoder
 
 BYTES = 3
 """Bytes of UTF-8 that count as a token where nothing was tokenised: English has 4 to 5, Chinese 3."""
@@ -39,12 +38,29 @@ def counted(network: Any, texts: Sequence[str], **preprocessing: Any) -> NDArray
     return np.concatenate(parts)
 
 
+def plain_transformer(network: Any) -> bool:
+    """Whether a model reads the tokens of its texts and no more.
+
+    Others go by chat templates, generate, see images, choose a way by the task, or want their batch flattened.
+    """
+    from sentence_transformers.base.modules import Transformer
+
+    first = network[0]
+    return (
+        isinstance(first, Transformer)
+        and "message" not in first.modality_config
+        and first.transformer_task in ("sequence-classification", "feature-extraction", "fill-mask")
+        and not first.can_flatten_inputs
+        and first.query_expansion is None
+    )
+
+
 @dataclass(frozen=True, eq=False)
-class TokenisedPairs:
-    """Pairs as a cross-encoder reads them, each tokenised once and not yet padded.
+class Tokenised:
+    """Texts, or pairs of texts, as a model reads them, each tokenised once and not yet padded.
 
     Args:
-        columns: What the model gets for each token, by name; int32 [tokens] of each pair.
+        columns: What the model gets for each token, by name; int32 [tokens] of each text.
         others: What it gets beside that.
         fillers: What a column is padded with, by name.
         left: Whether pads stand before the tokens.
@@ -56,18 +72,14 @@ class TokenisedPairs:
     left: bool
 
     @classmethod
-    def of(cls, network: CrossEncoder, pairs: Sequence[tuple[str, str]]) -> TokenisedPairs | None:
-        """The pairs as `predict` would tokenise and cut them; None for models that read more than their tokens.
+    def of(cls, network: Any, texts: Sequence[Any], **preprocessing: Any) -> Tokenised | None:
+        """Texts as a model tokenises and cuts them; None where it gives more than a row a token.
 
-        Those go by chat templates, generate, see images, or want their batch flattened.
+        Args:
+            network: One that `plain_transformer` knows.
+            texts: n >= 1 texts or pairs.
+            preprocessing: For the model's `preprocess`.
         """
-        from sentence_transformers.base.modules import Transformer
-
-        first = network[0]
-        reads_text = isinstance(first, Transformer) and "message" not in first.modality_config
-        if not reads_text or first.transformer_task not in ("sequence-classification", "feature-extraction"):
-            return None
-        prompt = network.prompts.get(network.default_prompt_name) if network.default_prompt_name else None
         fillers = {
             "input_ids": network.tokenizer.pad_token_id or 0,
             "token_type_ids": network.tokenizer.pad_token_type_id,
@@ -75,9 +87,9 @@ class TokenisedPairs:
         }
         columns: dict[str, list[NDArray[np.int32]]] = {}
         others: dict[str, Any] = {}
-        for start in range(0, len(pairs), AT_ONCE):
-            part = list(pairs[start : start + AT_ONCE])
-            features = network.preprocess(part, prompt=prompt, processing_kwargs=UNPADDED)
+        for start in range(0, len(texts), AT_ONCE):
+            part = list(texts[start : start + AT_ONCE])
+            features = network.preprocess(part, processing_kwargs=UNPADDED, **preprocessing)
             for name, values in features.items():
                 if name in fillers and isinstance(values, list) and len(values) == len(part):
                     columns.setdefault(name, []).extend(np.array(one, np.int32) for one in values)
@@ -85,16 +97,18 @@ class TokenisedPairs:
                     others[name] = values
                 else:
                     return None
+        if "input_ids" not in columns:
+            return None
         return cls(columns, others, fillers, network.tokenizer.padding_side == "left")
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """int64 [n], tokens of each pair."""
+        """int64 [n], tokens of each text."""
         ids = self.columns["input_ids"]
         return np.fromiter(map(len, ids), np.int64, len(ids))
 
     def padded(self, rows: NDArray[np.integer]) -> dict[str, Any]:
-        """What the model gets for these pairs: int64 tensors [len(rows), longest]."""
+        """What the model gets for these texts: int64 tensors [len(rows), longest]."""
         return {name: self._padded(name, rows) for name in self.columns} | self.others
 
     def _padded(self, name: str, rows: NDArray[np.integer]) -> torch.Tensor:

@@ -95,7 +95,7 @@ def write_candidates(
         task=context["task"],
         split=split,
         subset=collection.subset,
-        versions=versions(),
+        versions=versions(stage),
     )
     run_files.write(run, output, made=made)
     measure = f"recall@{k}"

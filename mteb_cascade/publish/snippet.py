@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from pprint import pformat
 from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
+from mteb_cascade.installed import version
 from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.model_stage import EncoderStage, ModelStage
 from mteb_cascade.stages.weights import MODULE_KEY, local_folder, read_json
@@ -75,14 +75,15 @@ def wrapper_of(stage: Stage) -> Any:
 def plain_model(publication: Publication) -> ModelStage | None:
     """The stage, where mteb's wrapper loads it from the hub; None where mteb-cascade has to.
 
-    It does where it is a sentence-transformers model and no module of ours, that lies on the hub under its own name.
+    It does where it is a sentence-transformers model and no module of ours, that lies on the hub under its own name and
+    runs in torch.
     """
     stage, pipeline = publication.stage, publication.meta.loader_kwargs.get("pipeline", {})
     if not isinstance(stage, ModelStage) or stage.kind not in WRAPPERS:
         return None
     is_module = read_json(folder_of(stage) / "config.json").get(MODULE_KEY)
     elsewhere = pipeline.get("repository", publication.meta.name) != publication.meta.name
-    return None if is_module or elsewhere else stage
+    return None if is_module or elsewhere or stage.is_in_openvino else stage
 
 
 def folder_of(stage: ModelStage) -> Path:
@@ -120,8 +121,9 @@ def comments(publication: Publication) -> Iterator[str]:
     """What a reviewer has to know of how it is loaded."""
     plain = plain_model(publication)
     if plain is None:
-        kind = publication.stage.kind
-        yield f"# A {kind} of mteb-cascade: pip install 'mteb-cascade=={version('mteb-cascade')}',"
+        stage = publication.stage
+        extra = "[openvino]" if any(isinstance(one, ModelStage) and one.is_in_openvino for one in stage.walk()) else ""
+        yield f"# A {stage.kind} of mteb-cascade: pip install 'mteb-cascade{extra}=={version('mteb-cascade')}',"
         yield "# and put the spec files that its model card shows into ./models."
     elif plain.kind == "cross-encoder" and (name := activation(folder_of(plain))) != IDENTITY:
         yield f"# The results rank raw logits; the wrapper puts {name} on them: the same order,"

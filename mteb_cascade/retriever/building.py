@@ -196,7 +196,7 @@ def facts_of(documents: Documents, stage: Stage) -> dict[str, Any]:
     return {
         "source": documents.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": versions(),
+        "versions": versions(stage),
         "machine": machine(),
         "kind": stage.kind,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,10 +15,11 @@ from mteb_cascade.corpora.mteb_rows import spoken
 from mteb_cascade.engine.texts import Task
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import cells, scattered
-from mteb_cascade.stages.document_vectors import DocumentVectors
-from mteb_cascade.stages.exact import nearest
+from mteb_cascade.stages.dense_search import Vectors, is_worthwhile, nearest_vectors
+from mteb_cascade.stages.document_vectors import ROWS, DocumentVectors
+from mteb_cascade.stages.exact import DOCUMENT_BLOCK, QUERY_BLOCK, best, ranked_lists, refuse_none, stacked
 from mteb_cascade.stages.indexed import VECTORS, IndexedVectors, arrays_for
-from mteb_cascade.stages.model_stage import EncoderStage
+from mteb_cascade.stages.model_stage import Dtype, EncoderStage
 from mteb_cascade.stages.stored import vectors_of
 from mteb_cascade.stages.weights import is_untrained, local_folder
 from mteb_cascade.store.precision import named
@@ -41,6 +42,8 @@ class BiEncoder(EncoderStage):
 
     kind: ClassVar[str] = "bi-encoder"
     keeps: ClassVar[bool] = True
+
+    dtype: Dtype = "auto"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -120,16 +123,40 @@ class BiEncoder(EncoderStage):
         return scores
 
     def retrieve(self, queries: Queries, k: int) -> Run:
-        """The k nearest documents by exact search, in blocks."""
+        """The k nearest documents by exact search, in blocks; of the corpus' vectors no copy is made."""
         corpus = self.corpus
-        if not len(queries):
-            return Run.empty((), corpus)
+        refuse_none(k)
+        if not len(queries) or not len(corpus):
+            return Run.empty(queries.ids, corpus)
         vectors = self.encode_queries(list(queries.texts))
+        parts = [slice(start, start + QUERY_BLOCK) for start in range(0, len(queries), QUERY_BLOCK)]
+        return stacked([self._nearest(queries.ids[part], vectors[part], corpus, k) for part in parts], queries, corpus)
 
-        def scored(part: slice, rows: NDArray[np.integer]) -> NDArray[np.float32]:
-            return self.compare(vectors[part], self.vectors_at(corpus, rows))
+    def _nearest(self, ids: Sequence[str], vectors: NDArray[np.float32], corpus: Corpus, k: int) -> Run:
+        """The k nearest documents of query vectors [Q, d]."""
+        products = self.network.similarity_fn_name in ("cosine", "dot")
+        if products and is_worthwhile(len(ids), len(corpus), k):
+            held = self._indexed if self._indexed is not None and self._indexed.corpus is corpus else None
+            lengths = held.lengths if held is not None else self._vectors_of(corpus).lengths
 
-        return nearest(queries, corpus, scored, k)
+            def exact(query: int, docs: NDArray[np.int32]) -> NDArray[np.float32]:
+                return np.ravel(self.compare(vectors[query : query + 1], self.vectors_at(corpus, docs)))
+
+            lists = nearest_vectors(vectors, self._blocks(corpus), lengths, exact, k, corpus.tie)
+            if lists is not None:
+                return ranked_lists(ids, corpus, lists)
+        blocks = ((first, self.compare(vectors, documents)) for first, documents in self._blocks(corpus))
+        return best(ids, corpus, blocks, k)
+
+    def _blocks(self, corpus: Corpus) -> Iterator[Vectors]:
+        """The vectors of all documents as they lie: in the index, or encoded at the first time."""
+        if self._indexed is not None and self._indexed.corpus is corpus:
+            yield from self._indexed.blocks(DOCUMENT_BLOCK)
+            return
+        for first in range(0, len(corpus), ROWS):
+            with self._lock:
+                block = self._vectors_of(corpus).block(first, self.encode_documents)
+            yield first, block
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """Similarity of every candidate; encodes only documents that are not encoded yet."""
@@ -137,13 +164,15 @@ class BiEncoder(EncoderStage):
         if not len(rows):
             return scattered(candidates, ())
         vectors = self.encode_queries(list(queries.texts))
-        self.vectors_at(candidates.corpus, np.unique(candidates.docs[rows, columns]))
+        corpus = candidates.corpus
+        if self._indexed is None or self._indexed.corpus is not corpus:
+            with self._lock:
+                self._vectors_of(corpus).ensure(np.unique(candidates.docs[rows, columns]), self.encode_documents)
         scores = np.full(candidates.docs.shape, -np.inf, np.float32)
         for row, docs in enumerate(candidates.docs):
             found = docs != PAD
             if found.any():
-                documents = self.vectors_at(candidates.corpus, docs[found])
-                scores[row, found] = self.compare(vectors[row : row + 1], documents)[0]
+                scores[row, found] = self.compare(vectors[row : row + 1], self.vectors_at(corpus, docs[found]))[0]
         return scores
 
     def encode(self, inputs: Iterable[Any], *, prompt_type: Any = None, **context: Any) -> NDArray[np.float32]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -34,6 +36,34 @@ STOP_WORD_LISTS = {
     "swedish": "STOPWORDS_SWEDISH",
     "norwegian": "STOPWORDS_NORWEGIAN",
 }
+
+words_of = re.compile(r"\b\w\w+\b").findall
+"""Words of two and more letters, as bm25s splits texts by default."""
+
+
+class Stems(dict[str, int]):
+    """The number of each word's stem, given when the word is first met.
+
+    bm25s' own tokenizer numbers words, turns numbers into stems, and numbers these again.
+
+    Args:
+        stop_words: Have no stem.
+        stem: From a word to its stem.
+    """
+
+    def __init__(self, stop_words: Iterable[str], stem: Callable[[str], str]) -> None:
+        super().__init__(dict.fromkeys(stop_words, -1))
+        self.numbers: dict[str, int] = {}
+        """{stem: number}, numbers ascending from 0."""
+        self._stem = stem
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = self.numbers.setdefault(self._stem(word), len(self.numbers))
+        return number
+
+    def of(self, text: str) -> list[int]:
+        """Numbers of a text's words that are no stop words, in their order."""
+        return [number for number in map(self.__getitem__, words_of(text.lower())) if number >= 0]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -68,16 +98,18 @@ class BM25(LexicalStage):
         if not (0 <= self.k1 < np.inf and 0 <= self.b <= 1):
             raise InputError(f"expected a finite k1 >= 0 and 0 <= b <= 1, got k1 = {self.k1} and b = {self.b}")
 
-    def tokens(self, texts: list[str], progress: bool = False) -> list[list[str]]:
+    def tokens(self, texts: list[str]) -> list[list[str]]:
         """Lower-cased words of two and more letters, without stop words, stemmed."""
-        import bm25s
+        stems = self._stems()
+        numbers = [stems.of(text) for text in texts]
+        names = list(stems.numbers)
+        return [[names[number] for number in one] for one in numbers]
+
+    def _stems(self) -> Stems:
         import Stemmer
 
-        stemmer = None if self.language == "none" else Stemmer.Stemmer(self.language)
-        split: list[list[str]] = bm25s.tokenize(
-            texts, stopwords=self._stop_list(), stemmer=stemmer, return_ids=False, show_progress=progress
-        )
-        return split
+        stem = str if self.language == "none" else Stemmer.Stemmer(self.language).stemWord
+        return Stems(self._stop_list(), stem)
 
     def _stop_list(self) -> list[str]:
         from bm25s import tokenization
@@ -92,12 +124,13 @@ class BM25(LexicalStage):
         """The inverted index; None where the corpus holds no word."""
         import bm25s
 
+        stems = self._stems()
         blocks = (np.arange(start, min(start + TEXTS, len(corpus))) for start in range(0, len(corpus), TEXTS))
-        tokens = [words for rows in blocks for words in self.tokens(corpus.texts_at(rows))]
-        if not any(tokens):
+        numbers = [stems.of(text) for rows in blocks for text in corpus.texts_at(rows)]
+        if not stems.numbers:
             return None
         index = bm25s.BM25(k1=self.k1, b=self.b, method="lucene", backend="numpy")
-        index.index(tokens, show_progress=False)
+        index.index((numbers, stems.numbers), show_progress=False)
         return index
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.errors import InputError
+from mteb_cascade.stages.dense_search import Lengths, Vectors, nearest_vectors
 from mteb_cascade.stages.document_codes import BITS, Arrays, Documents
 from mteb_cascade.stages.funnel_step import FunnelStep
 from mteb_cascade.stages.indexed import VECTORS
@@ -21,9 +22,6 @@ from mteb_cascade.store.precision import SCALES, named, restored, restored_at
 
 SCAN_ROWS = 16_384
 """Documents whose vectors or 8-bit codes are compared at once."""
-
-ROUNDING = 2.0**-22
-"""What float32 may be wrong by in the difference of two inner products, a dimension and a unit of both lengths."""
 
 Compare = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
 
@@ -196,18 +194,18 @@ class FloatCoding(Coding):
     ) -> list[NDArray[np.int32]]:
         """In float32 at first; of all that rounding may have kept out the best are found by exact scores."""
         arrays, tie = documents.arrays, documents.corpus.tie
-        longest = documents.made(f"longest {self.array}", lambda: max(map(self._longest, self._blocks(arrays))))
-        slack = ROUNDING * asked.shape[1] * longest * np.linalg.norm(asked, axis=1)
+        lengths = documents.made(f"lengths of {self.array}", Lengths)
 
-        def score(block: Any) -> Iterator[tuple[int, NDArray[Any]]]:
-            for row in asked @ self._vectors(block).T:
-                yield block.first, row
+        def exact(query: int, docs: NDArray[np.int32]) -> NDArray[np.float32]:
+            return np.asarray(self.scores(arrays, asked, query, docs))
 
-        blocks = self._blocks(arrays)
-        found = shortlisted(blocks, lambda: score, len(asked), keep, tie, slack=np.maximum(slack, 1e-30).tolist())
-        for query, docs in enumerate(found):
-            found[query] = docs[best_of(self.scores(arrays, asked, query, docs), docs, keep, tie)]
-        return found
+        found = nearest_vectors(asked, self._blocks(arrays), lengths, exact, keep, tie)
+        if found is not None:
+            return [docs for docs, _ in found]
+        every = np.arange(len(documents.corpus), dtype=np.int32)
+        scores = (exact(query, every) for query in range(len(asked)))
+        # What is NaN is kept, so that ranking names it.
+        return [every[best_of(np.where(np.isnan(own), np.inf, own), every, keep, tie)] for own in scores]
 
     def scores(self, arrays: Arrays, asked: NDArray[np.float32], query: int, rows: NDArray[np.integer]) -> NDArray[Any]:
         """What the bi-encoder makes of the vectors, block by block."""
@@ -216,16 +214,11 @@ class FloatCoding(Coding):
         found = [self.compare(one, restored_at(arrays, self.array, part))[0] for part in parts]
         return np.concatenate(found) if found else np.empty(0, np.float32)
 
-    def _blocks(self, arrays: Arrays) -> Iterator[Any]:
+    def _blocks(self, arrays: Arrays) -> Iterator[Vectors]:
         scales = f"{self.array}.{SCALES}"
-        return arrays.blocks(self.array, *([scales] if scales in arrays.names else []), rows=SCAN_ROWS)
-
-    def _vectors(self, block: Any) -> NDArray[np.float32]:
-        return restored(block.arrays[self.array], block.arrays.get(f"{self.array}.{SCALES}"))
-
-    def _longest(self, block: Any) -> float:
-        vectors = self._vectors(block)
-        return float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0)))
+        names = [self.array, *({scales} & arrays.names)]
+        for block in arrays.blocks(*names, rows=SCAN_ROWS):
+            yield block.first, restored(block.arrays[self.array], block.arrays.get(scales))
 
 
 def codings_of(steps: Sequence[FunnelStep], unit: bool, compare: Compare) -> list[Coding]:

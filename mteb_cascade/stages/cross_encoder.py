@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Queries
 from mteb_cascade.engine.pairs import scores_of_pairs
+from mteb_cascade.engine.text_pairs import TextPairs
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import cells, scattered
@@ -23,6 +25,9 @@ from mteb_cascade.values.run import Run
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder as Network
+
+PAIRS_AT_ONCE = 2**15
+"""Pairs that a module of ours gets together: their texts are in memory at once."""
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -68,24 +73,42 @@ class CrossEncoder(ModelStage):
             raise InputError(
                 f"{self.what}: {shown(folder)} has {network.num_labels} labels; a reranker needs one, its relevance"
             )
-        if self.computes_in != "float32":
+        if self.loaded_in != "float32":
             # A folder may have its own choice saved; those layers are of another class already.
             network.set_keep_in_fp32_modules([*(network.keep_in_fp32_modules or ()), *head_layers(network)])
-        ensure_padding(network, self.what, self.computes_in, self.batch_size)
+        ensure_padding(network, self.what, self.loaded_in, self.batch_size)
         return network
+
+    def samples(self, network: Network, queries: Sequence[str], documents: Sequence[str]) -> list[dict[str, Any]]:
+        """What its tokenizer gives for pairs, one by one."""
+        return [network.preprocess([pair]) for pair in zip(queries, documents, strict=True)]
+
+    def heads(self, network: Network) -> list[str]:
+        """Pooler and score head."""
+        return head_layers(network)
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """Logit of every candidate; packed by length, so little is padded."""
         rows, columns = cells(candidates)
         if not len(rows):
             return scattered(candidates, ())
-        documents = candidates.corpus.texts_at(candidates.docs[rows, columns])
-        pairs = [(queries.texts[row], document) for row, document in zip(rows, documents, strict=True)]
+        corpus, docs = candidates.corpus, candidates.docs[rows, columns]
+        pairs = TextPairs(queries.texts, rows, docs, corpus.texts_at, corpus.lengths_at)
         network = self.network
         if is_module(network):
-            return scattered(candidates, network.predict(pairs))
+            return scattered(candidates, scores_by_module(network, pairs))
         with self._lock:
-            return scattered(candidates, scores_of_pairs(network, pairs, self.batch_size, self.what))
+            scores = scores_of_pairs(network, pairs, self.used_batch_size, self.what, self.devices)
+        return scattered(candidates, scores)
+
+
+def scores_by_module(network: Any, pairs: TextPairs) -> NDArray[np.float32]:
+    """float32 [n], by a module of ours, which takes pairs of one query together."""
+    found = np.empty(len(pairs), np.float32)
+    for start in range(0, len(pairs), PAIRS_AT_ONCE):
+        rows = np.arange(start, min(start + PAIRS_AT_ONCE, len(pairs)))
+        found[rows] = network.predict(pairs.texts(rows))
+    return found
 
 
 def head_layers(network: Network) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.stages.dense_search import Lengths
 from mteb_cascade.store.vectors import StoredVectors
 
 ROWS = 4_096
@@ -45,22 +46,38 @@ class DocumentVectors:
     def __init__(self, corpus: Corpus, store: StoredVectors | None = None) -> None:
         self.corpus = corpus
         self.store = store
+        self.lengths = Lengths()
         self._whole: dict[int, NDArray[np.float32]] = {}
         self._parts: dict[int, Part] = {}
 
     def at(self, rows: NDArray[np.integer], encode: Encode) -> NDArray[np.float32]:
         """float32 [len(rows), d], at least one row; what is missing is encoded by `encode(texts)`."""
-        blocks, of = np.unique(rows // ROWS, return_inverse=True)
-        alone = [self._absent(int(block), rows[of == number], encode) for number, block in enumerate(blocks)]
-        absent = np.concatenate(alone)
-        if len(absent):
-            self._add(absent, encode(self.corpus.texts_at(absent)))
+        blocks, of = self.ensure(rows, encode)
         parts = [self._values(int(block)) for block in blocks]
         found = np.empty((len(rows), parts[0].shape[1]), np.float32)
         for number, (block, values) in enumerate(zip(blocks, parts, strict=True)):
             inside = of == number
             found[inside] = values[rows[inside] - block * ROWS]
         return found
+
+    def ensure(self, rows: NDArray[np.integer], encode: Encode) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Encode what is missing of these rows, at least one.
+
+        Returns:
+            The blocks that they are of, ascending, and which of these each row is of.
+        """
+        blocks, of = np.unique(rows // ROWS, return_inverse=True)
+        alone = [self._absent(int(block), rows[of == number], encode) for number, block in enumerate(blocks)]
+        absent = np.concatenate(alone)
+        if len(absent):
+            self._add(absent, encode(self.corpus.texts_at(absent)))
+        return blocks, of
+
+    def block(self, first: int, encode: Encode) -> NDArray[np.float32]:
+        """float32 [at most `ROWS`, d], the vectors of the block that begins with this row, as they lie."""
+        if first // ROWS not in self._whole:
+            self.ensure(np.arange(first, min(first + ROWS, len(self.corpus))), encode)
+        return self._values(first // ROWS)
 
     def _values(self, block: int) -> NDArray[np.float32]:
         return self._whole[block] if block in self._whole else self._parts[block].values

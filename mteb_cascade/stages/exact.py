@@ -48,8 +48,7 @@ def best(query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, N
     Returns:
         A run of at most k columns; documents that tie at the cut are chosen by id, as everywhere.
     """
-    if k < 1:
-        raise InputError(f"k: expected at least 1 document a query, got {k}")
+    refuse_none(k)
     docs = np.empty((len(query_ids), 0), np.int32)
     scores = np.empty((len(query_ids), 0), np.float32)
     for first, block in blocks:
@@ -57,12 +56,14 @@ def best(query_ids: Sequence[str], corpus: Corpus, blocks: Iterable[tuple[int, N
         inside = found != PAD
         block = np.where(inside, np.take_along_axis(block, np.where(inside, found, 0), axis=1), np.float32(-np.inf))
         docs = np.hstack([docs, np.where(inside, found + np.int32(first), PAD).astype(np.int32)])
+        several = docs.shape[1] > found.shape[1]
         scores = np.hstack([scores, block])
-        kept = at_least_kth(scores, k)
-        inside = kept != PAD
-        kept = np.where(inside, kept, 0)
-        docs = np.where(inside, np.take_along_axis(docs, kept, axis=1), PAD).astype(np.int32)
-        scores = np.where(inside, np.take_along_axis(scores, kept, axis=1), np.float32(-np.inf))
+        if several:
+            kept = at_least_kth(scores, k)
+            inside = kept != PAD
+            kept = np.where(inside, kept, 0)
+            docs = np.where(inside, np.take_along_axis(docs, kept, axis=1), PAD).astype(np.int32)
+            scores = np.where(inside, np.take_along_axis(scores, kept, axis=1), np.float32(-np.inf))
         if docs.shape[1] > 4 * k:  # many ties at the cut: settle them now, or they pile up block by block
             settled = Run.ranked(query_ids, corpus, docs, scores).cut(k)
             docs, scores = settled.docs, settled.scores
@@ -88,12 +89,31 @@ def at_least_kth(scores: NDArray[np.float32], k: int) -> NDArray[np.int32]:
         kept &= scores >= kth[:, None]
     # NaN compares as False everywhere: keep it, so that ranking names the pair instead of losing it.
     kept |= np.isnan(scores)
-    rows, columns = np.nonzero(kept)
-    counts = kept.sum(axis=1)
+    counts = np.count_nonzero(kept, axis=1)
+    rows = np.repeat(np.arange(len(kept)), counts)
+    cells = np.flatnonzero(kept)  # As np.nonzero, which takes several times as long of two dimensions.
     places = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     found = np.full((len(scores), int(counts.max(initial=0))), PAD, np.int32)
-    found[rows, places] = columns
+    found[rows, places] = cells - rows * scores.shape[1]
     return found
+
+
+def refuse_none(k: int) -> None:
+    """Raise InputError where no document is wanted."""
+    if k < 1:
+        raise InputError(f"k: expected at least 1 document a query, got {k}")
+
+
+def ranked_lists(
+    ids: Sequence[str], corpus: Corpus, lists: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]
+) -> Run:
+    """Lists of documents and their scores, one a query and at least one, as a run."""
+    columns = max(len(docs) for docs, _ in lists)
+    every = np.full((len(lists), columns), PAD, np.int32)
+    scores = np.full(every.shape, -np.inf, np.float32)
+    for row, (docs, own) in enumerate(lists):
+        every[row, : len(docs)], scores[row, : len(docs)] = docs, own
+    return Run.ranked(ids, corpus, every, scores)
 
 
 def stacked(runs: Sequence[Run], queries: Queries, corpus: Corpus) -> Run:

@@ -17,7 +17,7 @@ from mteb_cascade.stages.bi_encoder import BiEncoder
 from mteb_cascade.stages.codings import Coding, FloatCoding, Search, codings_of
 from mteb_cascade.stages.document_codes import CodesInMemory, Documents
 from mteb_cascade.stages.download import Download
-from mteb_cascade.stages.exact import stacked
+from mteb_cascade.stages.exact import ranked_lists, stacked
 from mteb_cascade.stages.faiss_search import MADE, FaissSearch
 from mteb_cascade.stages.funnel_step import FunnelStep, check_steps
 from mteb_cascade.stages.indexed import VECTORS, arrays_for
@@ -199,9 +199,9 @@ class Funnel(Stage):
                     outside[inside] = False
                     dropped.append((docs[outside], scores[outside]))
             if dropped:
-                below.insert(0, ranked(ids, corpus, dropped))
+                below.insert(0, ranked_lists(ids, corpus, dropped))
         whole = [self._whole.scores(arrays, vectors, query, docs) for query, docs in enumerate(lists)]
-        return joined(ranked(ids, corpus, list(zip(lists, whole, strict=True))), below).cut(k)
+        return joined(ranked_lists(ids, corpus, list(zip(lists, whole, strict=True))), below).cut(k)
 
     def score(self, queries: Queries, candidates: Run) -> NDArray[np.float32]:
         """What the bi-encoder says of every candidate."""
@@ -242,16 +242,6 @@ def threads_here() -> int:
     import torch
 
     return torch.get_num_threads()
-
-
-def ranked(ids: Sequence[str], corpus: Corpus, lists: Sequence[tuple[NDArray[np.int32], NDArray[np.float32]]]) -> Run:
-    """Lists of documents and their scores, one a query, as a run."""
-    columns = max(len(docs) for docs, _ in lists)
-    every = np.full((len(lists), columns), PAD, np.int32)
-    scores = np.full(every.shape, -np.inf, np.float32)
-    for row, (docs, own) in enumerate(lists):
-        every[row, : len(docs)], scores[row, : len(docs)] = docs, own
-    return Run.ranked(ids, corpus, every, scores)
 
 
 def joined(head: Run, below: Sequence[Run]) -> Run:

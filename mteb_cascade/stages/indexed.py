@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.errors import InputError
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import Stage
+from mteb_cascade.stages.dense_search import Lengths
 from mteb_cascade.store.index.arrays import SegmentArrays
 from mteb_cascade.store.index.segment import LENGTHS
 from mteb_cascade.store.precision import SCALES, named, restored, restored_at
@@ -60,18 +61,25 @@ class Indexed:
     arrays: SegmentArrays
 
 
+@dataclass(frozen=True)
 class IndexedVectors(Indexed):
     """One vector a document, float32 when they are asked for; those of all are never in memory at once."""
+
+    lengths: Lengths = field(default_factory=Lengths)
 
     def at(self, rows: NDArray[np.integer]) -> NDArray[np.float32]:
         """float32 [len(rows), d], at least one row; of consecutive ones a view of the file where that is possible."""
         if not is_stretch(rows):
             return restored_at(self.arrays, VECTORS, rows)
+        parts = [part for _, part in self.blocks(len(rows), int(rows[0]), int(rows[-1]) + 1)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def blocks(self, rows: int, first: int = 0, last: int | None = None) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """(First row, float32 [n, d]) of the documents from `first` up to `last`, at most so many rows at once."""
         scales = f"{VECTORS}.{SCALES}"
         names = [VECTORS, *({scales} & self.arrays.names)]
-        blocks = self.arrays.blocks(*names, rows=len(rows), first=int(rows[0]), last=int(rows[-1]) + 1)
-        parts = [restored(block.arrays[VECTORS], block.arrays.get(scales)) for block in blocks]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        for block in self.arrays.blocks(*names, rows=rows, first=first, last=last):
+            yield block.first, restored(block.arrays[VECTORS], block.arrays.get(scales))
 
 
 class IndexedTokens(Indexed):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.engine.held import Held
 from mteb_cascade.engine.texts import Task
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import PAIR_LIMIT, SERVING, cells, scattered
@@ -29,37 +29,8 @@ BLOCK_BYTES = 500_000
 """Text whose token vectors are computed and compared together: about 60 MB of vectors at 128 dimensions."""
 
 
-class HeldVectors:
-    """Token vectors by text, up to a limit; those not used for longest go first.
-
-    Args:
-        limit: Bytes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.size = 0
-        self._held: dict[str, torch.Tensor] = {}
-        self._lock = threading.Lock()
-
-    def of(self, texts: Sequence[str], encode: Callable[[list[str]], list[torch.Tensor]]) -> list[torch.Tensor]:
-        """[tokens, d] of each text; what is not held is encoded by `encode(texts)`, equal texts once."""
-        with self._lock:
-            found = {text: self._held.pop(text) for text in dict.fromkeys(texts) if text in self._held}
-            self.size -= sum(map(bytes_of, found.values()))
-            missing = [text for text in dict.fromkeys(texts) if text not in found]
-            if missing:
-                found |= zip(missing, encode(missing), strict=True)
-            self._held |= found
-            self.size += sum(map(bytes_of, found.values()))
-            while self.size > self.limit:
-                oldest = next(iter(self._held))
-                self.size -= bytes_of(self._held.pop(oldest))
-            return [found[text] for text in texts]
-
-
-def bytes_of(vectors: torch.Tensor) -> int:
-    """What a tensor takes."""
+def bytes_of(text: str, vectors: torch.Tensor) -> int:
+    """What the vectors of a text take."""
     return vectors.numel() * vectors.element_size()
 
 
@@ -86,7 +57,7 @@ class LateInteraction(EncoderStage):
         super().__post_init__()
         if self.held_mb < 0:
             raise InputError(f"held_mb: expected 0 or more, got {self.held_mb}")
-        self._held = HeldVectors(self.held_mb * 2**20)
+        self._held = Held(self.held_mb * 2**20, bytes_of)
         self._indexed: IndexedTokens | None = None
 
     def load(self, folder: Path) -> MultiVectorEncoder:

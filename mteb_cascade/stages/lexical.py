@@ -14,7 +14,7 @@ from mteb_cascade.stages.base import Stage
 from mteb_cascade.stages.exact import best, stacked
 from mteb_cascade.values.run import PAD, Run
 
-CELLS = 16_000_000
+CELLS = 2**20
 """Query-document scores held at once."""
 
 

@@ -65,7 +65,7 @@ def load(model: str | Path | Stage, *, device: str | None = None) -> Stage:
     Args:
         model: A stage (returned as it is); a name from a spec, short or as org/name; a model folder as a Path, an
             absolute path, or one that starts with ./ or ~; a run file, or a folder of mteb's predictions; or a hub id.
-        device: Torch device of stages that have one.
+        device: Torch device of stages that have one; of several, separated by commas, each gets a worker process.
 
     Raises:
         InputError: Nothing is found under it, or its spec has mistakes; all of a file's are named together.

@@ -9,12 +9,12 @@ import shutil
 import sys
 import tarfile
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mteb_cascade.corpora.corpus import Corpus
 from mteb_cascade.errors import InputError
+from mteb_cascade.installed import version
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import hash_of
 from mteb_cascade.stages.lucene_index import LANGUAGES

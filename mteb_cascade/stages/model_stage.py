@@ -15,28 +15,31 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
-from mteb_cascade.engine import dtypes
-from mteb_cascade.engine.devices import device_type
+from mteb_cascade.engine import dtypes, openvino
+from mteb_cascade.engine.attention import unpadded
+from mteb_cascade.engine.devices import device_type, devices_of
+from mteb_cascade.engine.dtypes import Choice, Format
+from mteb_cascade.engine.packing import DEFAULT
 from mteb_cascade.engine.texts import Result, Task, encoded
 from mteb_cascade.errors import InputError, in_one_line
 from mteb_cascade.spec import shown
 from mteb_cascade.stages.base import SERVING, Stage, hash_of
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.files import digests, model_files
+from mteb_cascade.stages.found_batch_size import found_batch_size
+from mteb_cascade.stages.number_format import bytes_of, ensure_possible, is_without_transformer, swap_transformer
 from mteb_cascade.stages.own_code import is_ours
 from mteb_cascade.stages.weights import (
-    MODULE_KEY,
     cached_snapshots,
     expect_kind,
     fetched_folder,
     is_path,
     local_folder,
-    read_json,
     whole_folder,
 )
 from mteb_cascade.values.run import Run
 
-Dtype = Literal["float32", "bfloat16", "float16", "auto"]
+Dtype = Literal["float32", "bfloat16", "float16", "int8", "auto"]
 Network = TypeVar("Network")
 
 
@@ -63,8 +66,11 @@ class ModelStage(Stage):
             beside it.
         revision: Commit, branch or tag of a hub model.
         max_length: Tokens kept of a text (of a pair, for a cross-encoder); None takes the model's own limit.
-        dtype: What the weights are loaded as; "auto" takes bfloat16 where `engine.dtypes` measures that it pays.
-        batch_size: Texts or pairs of full length in one forward pass, more of shorter ones; of 1, one at a time.
+        dtype: What the transformer computes in; "auto" takes what `engine.dtypes` measures to pay.
+        backend: What computes it: "torch", "openvino" (on a CPU, in float32 or int8; everything around the transformer
+            stays torch's), or "auto", which is torch for the float formats and OpenVINO for int8.
+        batch_size: Texts or pairs of full length in one forward pass, more of shorter ones; of 1, one at a time. None
+            takes 32 on a CPU, and on an accelerator what `engine.batch_size` finds the fastest.
         trust_remote_code: Run Python code that comes with this model. Off unless the user says so.
     """
 
@@ -72,7 +78,8 @@ class ModelStage(Stage):
     revision: str | None = None
     max_length: int | None = None
     dtype: Dtype = "float32"
-    batch_size: int = field(default=32, metadata=SERVING)
+    backend: Choice = "auto"
+    batch_size: int | None = field(default=None, metadata=SERVING)
     trust_remote_code: bool = False
 
     @property
@@ -82,11 +89,14 @@ class ModelStage(Stage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.batch_size < 1:
+        if self.batch_size is not None and self.batch_size < 1:
             raise InputError(f"batch_size: expected at least 1, got {self.batch_size}")
+        ensure_possible(self.backend, self.dtype)
         self._network: Any = None
         self._read: list[tuple[str, str]] = []
-        self._probed: dtypes.Fixed | None = None
+        self._probed: Format | None = None
+        self._batch_size: int | None = None
+        self.devices = devices_of(self.device)
 
     @classmethod
     def around(cls, network: Any, **options: Any) -> Self:
@@ -133,44 +143,92 @@ class ModelStage(Stage):
 
     @property
     def computes_in(self) -> Dtype:
-        """The dtype; of "auto" the one that was found, or "auto" still where the model was never probed here.
+        """The dtype; of "auto" the one that was found, or "auto" still where the model was never probed here."""
+        found = self.number_format
+        return found.dtype if found else "auto"
 
-        Models of ours, and small ones, compute in float32 and are not probed.
+    @property
+    def number_format(self) -> Format | None:
+        """What it computes in, and by what; None where "auto" stands for nothing yet.
+
+        Models of ours, those without a transformer, and small ones compute in float32 and are not probed.
         """
         if self.dtype != "auto":
-            return self.dtype
+            in_openvino = self.backend == "openvino" or self.dtype == "int8"
+            return Format(self.dtype, "openvino" if in_openvino else "torch")
         if self._probed:
             return self._probed
         folder = local_folder(self.model, self.revision)
         files = model_files(folder) if folder else []
         if folder is None or not files:
-            return "auto"
-        size = sum(file.stat().st_size for file in files if file.suffix == ".safetensors")
-        if size < dtypes.SMALL or read_json(folder / "config.json").get(MODULE_KEY):
-            return "float32"
-        return dtypes.kept(self._digest(folder), device_type(self.device)) or "auto"
+            return None
+        size = bytes_of(files)
+        if size < dtypes.SMALL or is_without_transformer(folder):
+            return self._otherwise
+        return dtypes.kept(self._digest(folder), device_type(self.device), self._compared(size))
+
+    @property
+    def is_in_openvino(self) -> bool:
+        """Whether OpenVINO computes it, as far as that is known."""
+        found = self.number_format
+        return found is not None and found.backend == "openvino"
+
+    @property
+    def _otherwise(self) -> Format:
+        """What is computed in where nothing is found to pay."""
+        return Format("float32", "openvino" if self.backend == "openvino" else "torch")
+
+    def _compared(self, size: int) -> tuple[Format, ...]:
+        return dtypes.compared(self.backend, device_type(self.device), size)
 
     def _loaded(self, folder: Path) -> Any:
         """The model; what "auto" stands for is settled with it, whatever is kept later."""
-        dtype = self.computes_in
-        if dtype == "auto":
+        found = self.number_format
+        if found is None:
             return self._probe(folder)
-        self._probed = dtype
+        self._probed = found
         with without_bars():
-            return self.load(folder)
+            network = self.load(folder)
+        if found.backend == "openvino":
+            swap_transformer(self, network, self._digest(folder))
+        else:
+            unpadded(network, found.dtype)
+        return network
 
     def _probe(self, folder: Path) -> Any:
-        """The model in the dtype that pays, which is measured and kept."""
-        stages = {dtype: replace(self, dtype=dtype) for dtype in ("float32", "bfloat16")}
+        """The model in the format that pays, which is measured and kept."""
+        formats = self._compared(bytes_of(model_files(folder)))
+        stages = {one: replace(self, dtype=one.dtype, backend=one.backend, device=self.first_device) for one in formats}
         device = device_type(self.device)
-        answer = dtypes.probed(stages["float32"].scores_of, stages["bfloat16"].scores_of, device)
+        answer = dtypes.probed({one: stage.scores_of for one, stage in stages.items()}, device, self._otherwise)
         # Another process may have been done before: two at once compute in the same.
-        dtype = dtypes.kept(self._digest(folder), device)
-        if dtype is None:
-            dtype = answer.dtype
-            dtypes.keep(self._digest(folder), device, answer, self.label)
-        self._probed = dtype
-        return stages[dtype].network
+        found = dtypes.kept(self._digest(folder), device, formats)
+        if found is None:
+            found = Format(answer.dtype, answer.backend)
+            dtypes.keep(self._digest(folder), device, answer, self.label, formats)
+        self._probed = found
+        return stages[found].network
+
+    def samples(self, network: Any, queries: Sequence[str], documents: Sequence[str]) -> list[dict[str, Any]]:
+        """What the network's tokenizer gives for queries and documents, one by one."""
+        return [network.preprocess([text]) for text in (*queries, *documents)]
+
+    def heads(self, network: Any) -> list[str]:
+        """Names of the network's layers that always compute in float32."""
+        return []
+
+    @property
+    def first_device(self) -> str | None:
+        """The device that the network is loaded on; workers on several take it from there."""
+        return self.devices[0] if self.devices else None
+
+    @property
+    def used_batch_size(self) -> int | None:
+        """The batch size, where none is given the one that is found for an accelerator; None for the default."""
+        if self.batch_size is None and self._batch_size is None:
+            folder = local_folder(self.model, self.revision) if self._read else None
+            self._batch_size = found_batch_size(self, self._digest(folder) if folder else None) or DEFAULT
+        return self.batch_size or self._batch_size
 
     def _digest(self, folder: Path) -> str:
         return hash_of([self.kind, digests(model_files(folder))])
@@ -214,15 +272,21 @@ class ModelStage(Stage):
             "whole; leave max_length out"
         )
 
+    @property
+    def loaded_in(self) -> str:
+        """What torch holds the weights in: float32 where OpenVINO computes with them."""
+        found = self.number_format
+        return found.dtype if found and found.backend == "torch" else "float32"
+
     def loading(self) -> dict[str, Any]:
         """Keyword arguments that every sentence-transformers model takes."""
         import torch
 
         return {
-            "device": self.device,
+            "device": self.first_device,
             "trust_remote_code": self.trust_remote_code,
             "local_files_only": True,
-            "model_kwargs": {"use_safetensors": True, "dtype": getattr(torch, self.computes_in)},
+            "model_kwargs": {"use_safetensors": True, "dtype": getattr(torch, self.loaded_in)},
         }
 
     def files(self) -> Sequence[Path]:
@@ -230,12 +294,16 @@ class ModelStage(Stage):
         folder = local_folder(self.model, self.revision)
         return model_files(folder) if folder else ()
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """As every stage's, with what "auto" stands for. Torch goes without saying, OpenVINO with its versions."""
+        found = super().options | {"dtype": self.computes_in}
+        del found["backend"]
+        return found | ({"backend": {"name": "openvino", **openvino.versions()}} if self.is_in_openvino else {})
+
     def described(self) -> dict[str, Any]:
         """The options; a folder stands for its files, whatever it is called."""
-        options = super().described() | {"dtype": self.computes_in}
-        if is_path(self.model):
-            options["model"] = None
-        return options
+        return super().described() | ({"model": None} if is_path(self.model) else {})
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -267,6 +335,14 @@ class EncoderStage(ModelStage):
                 raise InputError(self.reads_whole) from None
         return network
 
+    def scores_of(
+        self, queries: Sequence[str], documents: Sequence[str], rows: NDArray[np.int32]
+    ) -> NDArray[np.float32]:
+        """As every model's; each text is encoded anew, whatever this stage holds and the store has."""
+        fresh = replace(self)
+        fresh._network = self.network
+        return super(EncoderStage, fresh).scores_of(queries, documents, rows)
+
     def encoded(
         self, texts: list[str], task: Task, take: Callable[[Any], Result], **options: Any
     ) -> Iterator[tuple[NDArray[np.intp], Result]]:
@@ -274,4 +350,7 @@ class EncoderStage(ModelStage):
         prompt = self.query_prompt if task == "query" else self.document_prompt
         if prompt is not None:
             options["prompt"] = prompt
-        return encoded(self.network, texts, task, take, batch_size=self.batch_size, what=self.what, **options)
+        batch_size, devices = self.used_batch_size, self.devices
+        return encoded(
+            self.network, texts, task, take, batch_size=batch_size, what=self.what, devices=devices, **options
+        )

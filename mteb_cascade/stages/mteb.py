@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,8 +11,10 @@ from numpy.typing import NDArray
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
 from mteb_cascade.corpora.mteb_rows import run_of
+from mteb_cascade.engine.devices import devices_of
 from mteb_cascade.engine.watched import is_watched
 from mteb_cascade.errors import InputError
+from mteb_cascade.installed import version
 from mteb_cascade.stages.base import SERVING, Stage, cells, hash_of
 from mteb_cascade.stages.download import Download
 from mteb_cascade.stages.exact import nearest
@@ -84,7 +85,8 @@ class Mteb(Stage):
         """
         with self._lock:
             if self._network is None:
-                self._network = loaded(self.model, self.revision, self.device, trusted=self.trust_remote_code)
+                device = next(iter(devices_of(self.device)), None)  # mteb's wrappers take one.
+                self._network = loaded(self.model, self.revision, device, trusted=self.trust_remote_code)
             return self._network
 
     def prepare(self) -> None:

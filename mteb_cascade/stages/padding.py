@@ -19,11 +19,11 @@ PAIRS = [
 ]
 """Pairs of different lengths, so that all but one are padded when they are scored together."""
 
-TOLERANCE = {"float32": 2e-4, "float16": 0.05, "bfloat16": 0.25}
+TOLERANCE = {"float32": 2e-4, "float16": 0.05, "int8": 0.05, "bfloat16": 0.25}
 """How far a score may move in a padded batch, as a share of the largest one (of 1 where all are smaller)."""
 
 
-def ensure_padding(network: Network, what: str, dtype: str, batch_size: int) -> None:
+def ensure_padding(network: Network, what: str, dtype: str, batch_size: int | None) -> None:
     """Make padding work: one pad token in tokenizer and configuration, and scores that do not depend on the batch.
 
     A decoder's score is read at the last token that is not the configuration's pad token. Without one transformers

@@ -11,17 +11,19 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mteb_cascade.corpora.collection import Collection, Split
 from mteb_cascade.corpora.corpus import digest_of
+from mteb_cascade.engine import openvino
 from mteb_cascade.engine.devices import device_type
 from mteb_cascade.engine.latency import machine
+from mteb_cascade.installed import version
 from mteb_cascade.stages.base import Stage, identity_of
 from mteb_cascade.stages.cascade import Cascade
 from mteb_cascade.stages.files import digests
+from mteb_cascade.stages.model_stage import ModelStage
 
 Record = dict[str, Any]
 """As results keep it: a JSON object."""
@@ -43,9 +45,11 @@ FOLDER = re.compile(r"(?<![\w.:/~-])(?:/|~)[\w.@+~-]*(?:/[\w.@+~ -]*)*")
 GIT_SECONDS = 10
 
 
-def versions() -> dict[str, str]:
-    """Versions of what decides scores."""
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+def versions(stage: Stage | None = None) -> dict[str, str]:
+    """Versions of what decides scores; OpenVINO's where it computes a part of the stage."""
+    more = stage is not None and any(isinstance(one, ModelStage) and one.is_in_openvino for one in stage.walk())
+    found = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    return found | (openvino.versions() if more else {})
 
 
 def is_record(value: Any) -> bool:
@@ -103,7 +107,7 @@ def record(stage: Stage, data: Mapping[str, Any], *, seed: int | None = None) ->
         **data,
         "command": command(),
         "seed": seed,
-        "versions": versions(),
+        "versions": versions(stage),
         "hardware": hardware(stage.device),
         "git": commit_of(spec.path.parent if spec else Path.cwd()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -23,7 +23,7 @@ class Best:
     Args:
         keep: How many, >= 1.
         tie: int32 [N], of all documents.
-        slack: Scores may be wrong by half of it: all that may be among the best are kept.
+        slack: Scores may be wrong by half of it: all that may be among the best are kept. It may grow on the way.
     """
 
     def __init__(self, keep: int, tie: NDArray[np.int32], slack: float = 0.0) -> None:
@@ -31,14 +31,14 @@ class Best:
         self._docs: list[NDArray[np.int32]] = []
         self._scores: list[NDArray[Any]] = []
         self._count, self._limit = 0, 2 * keep
-        self._floor: Any = None
+        self._least: Any = None
 
     def show(self, first: int, scores: NDArray[Any]) -> None:
         """Scores [n] of n consecutive documents; the array may be used again afterwards."""
-        if self._floor is None:
+        if self._least is None:
             self._take(np.arange(first, first + len(scores), dtype=np.int32), scores.copy())
         else:
-            inside = np.flatnonzero(scores >= self._floor)
+            inside = np.flatnonzero(scores >= (self._least - self.slack if self.slack else self._least))
             if len(inside):
                 self._take((inside + first).astype(np.int32), scores[inside])
 
@@ -55,10 +55,12 @@ class Best:
             docs, scores = self.settled()
             self._docs, self._scores, self._count = [docs], [scores], len(docs)
             self._limit = max(2 * self.keep, 2 * len(docs))
-            self._floor = scores.min() if not self.slack else np.partition(scores, -self.keep)[-self.keep] - self.slack
+            self._least = np.partition(scores, -self.keep)[-self.keep] if self.slack else scores.min()
 
     def settled(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
         """Documents [n] in no order, and their scores: n is `keep` or what there is; more where there is slack."""
+        if not self._docs:
+            return np.empty(0, np.int32), np.empty(0, np.float32)
         docs, scores = np.concatenate(self._docs), np.concatenate(self._scores)
         which = best_of(scores, docs, self.keep, self.tie, self.slack)
         return docs[which], scores[which]

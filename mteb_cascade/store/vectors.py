@@ -70,14 +70,15 @@ class StoredVectors:
 def mapped(path: Path) -> NDArray[np.float32]:
     """The array of an `.npy` file, mapped into memory.
 
-    `np.memmap` keeps a file open for each; a large corpus has more blocks than a process may have files open.
+    Its head is read as of any file: touching what is mapped would have the system read far ahead of it. `np.memmap`
+    keeps a file open for each; a large corpus has more blocks than a process may have files open.
 
     Raises:
         ValueError: It is no array of plain numbers.
     """
-    with pa.memory_map(str(path)) as file:
+    with pa.memory_map(str(path)) as file, path.open("rb", buffering=0) as plain:
         buffer = file.read_buffer()
-    head = io.BytesIO(buffer[:HEADER])
+        head = io.BytesIO(plain.read(HEADER))
     if np.lib.format.read_magic(head) != (1, 0):
         raise ValueError("expected version 1.0 of the format")
     shape, _, dtype = np.lib.format.read_array_header_1_0(head)

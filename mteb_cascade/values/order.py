@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mteb_cascade.values.fusion import fused
 from mteb_cascade.values.run import PAD, Run
+from mteb_cascade.values.sorting import sort_keys
 
 
 def order_keys(run: Run, scores: ArrayLike, blend: float = 0.0) -> NDArray[np.int64]:
@@ -29,8 +30,4 @@ def order_keys(run: Run, scores: ArrayLike, blend: float = 0.0) -> NDArray[np.in
     docs = run.docs[:, : total.shape[1]]
     old_order = -np.arange(total.shape[1], dtype=np.int64)
     tie = np.where(np.isneginf(total) | (docs == PAD), old_order, run.corpus.tie[docs] if len(run.corpus) else 0)
-    # The bits of floats of one sign are ordered as they are; flipping those of the negative ones orders them all.
-    # Adding 0.0 turns -0.0 into 0.0: the two are one score.
-    bits = (total + np.float32(0.0)).view(np.int32)
-    ordered = np.where(bits < 0, bits ^ np.int32(0x7FFFFFFF), bits).astype(np.int64)
-    return (ordered << 32) + tie
+    return sort_keys(total, tie)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,12 +43,24 @@ def resampled_means(
     rng = np.random.default_rng(seed)
     clusters = len(sums)
     means = np.empty((resamples, sums.shape[1]))
-    for start, stop in blocks(resamples, clusters):
-        drawn = rng.integers(0, clusters, (stop - start, clusters))
-        drawn += np.arange(stop - start)[:, None] * clusters
-        times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+    parts = list(blocks(resamples, clusters))
+    for start, stop in parts:
+        times = drawn_at_once(clusters, resamples, seed) if len(parts) == 1 else drawn(rng, stop - start, clusters)
         means[start:stop] = (times @ sums) / (times @ sizes)[:, None]
     return means
+
+
+def drawn(rng: np.random.Generator, resamples: int, clusters: int) -> NDArray[np.float64]:
+    """float64 [resamples, clusters], how often each cluster is drawn."""
+    found = rng.integers(0, clusters, (resamples, clusters))
+    found += np.arange(resamples)[:, None] * clusters
+    return np.bincount(found.ravel(), minlength=found.size).reshape(found.shape).astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def drawn_at_once(clusters: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """As `drawn`; a sweep asks for the same for every measure."""
+    return drawn(np.random.default_rng(seed), resamples, clusters)
 
 
 def half_widths(

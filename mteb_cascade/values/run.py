@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mteb_cascade.values.sorting import LAST, best_first, sort_keys
+
 if TYPE_CHECKING:
     from mteb_cascade.corpora.corpus import Corpus
 
 PAD = -1
 """Row number that fills a list which ended early; its score is -inf."""
+
+CELLS = 2**16
+"""Candidates sorted at a time: what is made of them on the way stays in a processor's own memory."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -64,21 +69,15 @@ class Run:
         Raises:
             ValueError: A score is NaN (the pair is named), or a document stands twice in a row.
         """
-        docs = np.asarray(docs, np.int32)
-        pads = docs == PAD
-        # Adding 0.0 turns -0.0 into 0.0: the two are one score and must tie.
-        scores = np.where(pads, np.float32(-np.inf), np.asarray(scores, np.float32) + np.float32(0.0))
-        if np.isnan(scores).any():
-            row, column = np.argwhere(np.isnan(scores))[0]
-            raise ValueError(
-                f"the score of query '{query_ids[row]}' and document '{corpus.id_of(int(docs[row, column]))}' is NaN"
-            )
-        tie = np.full(docs.shape, PAD, np.int32)
-        tie[~pads] = corpus.tie[docs[~pads]]
-        order = np.lexsort((-tie, -scores, pads), axis=-1)
-        docs = np.take_along_axis(docs, order, axis=1)
-        refuse_repeated(query_ids, corpus, docs)
-        return cls(tuple(query_ids), corpus, docs, np.take_along_axis(scores, order, axis=1))
+        docs, scores = np.asarray(docs, np.int32), np.asarray(scores)
+        if docs.shape != scores.shape or docs.ndim != 2:
+            raise ValueError(f"docs and scores need one shape [Q, K]; got {docs.shape} and {scores.shape}")
+        every = np.empty(docs.shape, np.int32), np.empty(docs.shape, np.float32)
+        size = max(1, CELLS // max(docs.shape[1], 1))
+        for start in range(0, len(docs), size):
+            part = slice(start, start + size)
+            every[0][part], every[1][part] = _ranked(query_ids[part], corpus, docs[part], scores[part])
+        return cls(tuple(query_ids), corpus, *every)
 
     @classmethod
     def empty(cls, query_ids: Sequence[str], corpus: Corpus, columns: int = 0) -> Run:
@@ -152,6 +151,26 @@ class Run:
             query: dict(zip(islice(ids, length), scores[:length].tolist(), strict=True))
             for query, length, scores in zip(self.query_ids, self.lengths.tolist(), self.scores, strict=True)
         }
+
+
+def _ranked(
+    query_ids: Sequence[str], corpus: Corpus, docs: NDArray[np.int32], scores: NDArray[np.floating]
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Documents and scores of some queries, sorted as `Run.ranked` says."""
+    pads = docs == PAD
+    # Adding 0.0 turns -0.0 into 0.0: the two are one score and must tie.
+    scores = np.where(pads, np.float32(-np.inf), np.asarray(scores, np.float32) + np.float32(0.0))
+    if np.isnan(scores).any():
+        row, column = np.argwhere(np.isnan(scores))[0]
+        raise ValueError(
+            f"the score of query '{query_ids[row]}' and document '{corpus.id_of(int(docs[row, column]))}' is NaN"
+        )
+    # The tie that a pad gets here is another document's, and is not looked at.
+    tie = corpus.tie[docs] if len(corpus) else docs
+    order = best_first(np.where(pads, LAST, sort_keys(scores, tie)))
+    docs = np.take_along_axis(docs, order, axis=1)
+    refuse_repeated(query_ids, corpus, docs)
+    return docs, np.take_along_axis(scores, order, axis=1)
 
 
 def refuse_repeated(query_ids: Sequence[str], corpus: Corpus, docs: NDArray[np.int32]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mteb_cascade.engine.memory import packed
-from mteb_cascade.engine.packing import budget_of
+from mteb_cascade.engine.packing import NARROW, budget_of
 
 LENGTHS = st.lists(st.integers(0, 60), max_size=80)
 
@@ -47,3 +47,18 @@ def test_equal_lengths_stay_in_their_order() -> None:
 def test_a_batch_size_of_one_is_one_at_a_time(device: str) -> None:
     assert [len(pack) for pack in packs([0, 1, 1, 7], budget_of(1, device))] == [1, 1, 1, 1]
     assert budget_of(64, device) == 2 * budget_of(32, device) > budget_of(2, device) > 2
+
+
+@given(LENGTHS, st.integers(1, 200), st.integers(1, 100))
+def test_a_pack_that_is_large_enough_ends_where_texts_get_shorter(lengths: list[int], budget: int, least: int) -> None:
+    sizes = np.asarray(lengths, np.int64)
+    found = [pack for pack, _ in packed(lambda pack: None, sizes, budget, "mine", least=least)]
+    assert sorted(np.concatenate([np.zeros(0, int), *found]).tolist()) == list(range(len(lengths)))
+    for pack in found:
+        longest, shortest = sizes[pack].max(), sizes[pack].min()
+        assert longest * len(pack) <= budget or len(pack) == 1
+        # None goes on with shorter texts once it is large enough.
+        assert shortest >= NARROW * longest or longest * (len(pack) - 1) < least
+    for pack, after in pairwise(found):
+        full = (len(pack) + 1) * max(1, sizes[pack].max()) > budget
+        assert full or (sizes[pack].max() * len(pack) >= least and sizes[after].max() < NARROW * sizes[pack].max())

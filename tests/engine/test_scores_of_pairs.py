@@ -67,20 +67,18 @@ def test_logits_are_those_of_each_pair_alone(
 
 
 @settings(max_examples=20)
-@given(st.integers(1, 400), st.permutations(range(40)), st.integers(3, 50), st.booleans())
+@given(st.integers(1, 400), st.permutations(range(40)), st.integers(3, 50), st.booleans(), st.integers(1, 99))
 def test_any_packing_order_and_place_of_tokenising_give_the_same(
-    network: CrossEncoder, budget: int, order: list[int], at_once: int, background: bool
+    network: CrossEncoder, budget: int, order: list[int], at_once: int, background: bool, least: int
 ) -> None:
     pairs = drawn(40, 12)
     expected = scores_of_pairs(network, pairs, 1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "budget_for", lambda *_: budget)
+        patch.setattr(engine, "budget_of", lambda *_: budget)
         patch.setattr(chunks, "AT_ONCE", at_once)
         patch.setattr(chunks, "AT_ONCE_AHEAD", at_once)
-        in_chunks = engine.in_chunks
-        patch.setattr(
-            engine, "in_chunks", lambda *given, **options: in_chunks(*given, **{**options, "background": background})
-        )
+        patch.setattr(chunks, "NOT_AHEAD", () if background else ("cpu",))
+        patch.setattr(chunks, "LEAST", {"cpu": least})
         found = scores_of_pairs(network, [pairs[place] for place in order], 32)
     np.testing.assert_allclose(found, expected[order], atol=1e-4)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
@@ -146,13 +144,14 @@ def test_a_batch_that_memory_does_not_hold_is_halved(network: CrossEncoder, monk
         return forward(network, pairs, pack)
 
     monkeypatch.setattr(engine, "forwarded", small)
+    monkeypatch.setattr(chunks, "LEAST", {})
     np.testing.assert_allclose(scores_of_pairs(network, pairs, 32), expected, atol=1e-4)
     assert sizes[:4] == [30, 15, 7, 3]
     # What memory holds is known for the pieces that come after.
     sizes.clear()
     monkeypatch.setattr(chunks, "AT_ONCE", 15)
     np.testing.assert_allclose(scores_of_pairs(network, pairs, 32), expected, atol=1e-4)
-    assert sizes[:3] == [15, 7, 3] and max(sizes[3:]) <= 4
+    assert sizes[:3] == [15, 7, 3] and max(sizes[3:]) < 7
     monkeypatch.setattr(engine, "forwarded", lambda *_: torch.empty(2**50, dtype=torch.uint8))
     with pytest.raises(InputError, match="mine: memory does not hold a single text of"):
         scores_of_pairs(network, pairs, 32)
@@ -161,7 +160,17 @@ def test_a_batch_that_memory_does_not_hold_is_halved(network: CrossEncoder, monk
 def test_a_mix_of_all_that_a_corpus_may_hold(network: CrossEncoder) -> None:
     rng = np.random.default_rng(0)
     short = [" ".join(rng.choice(WORDS, 5)) for _ in range(60)]
-    odd = ["red fox " * 5_000, "", " ", "\n\t", "🐳🐋" * 30, "x" * 200_000, "red " * 50_000, "語" * 300, "a\u0301 \u200d"]
+    odd = [
+        "red fox " * 5_000,
+        "",
+        " ",
+        "\n\t",
+        "🐳🐋" * 30,
+        "x" * 200_000,
+        "red " * 50_000,
+        "語" * 300,
+        "a\u0301 \u200d",
+    ]
     pairs = [(query, text) for query in ("red fox", "", "🐳") for text in (*short, *odd)]
     found = scores_of_pairs(network, pairs, 32)
     assert np.isfinite(found).all()

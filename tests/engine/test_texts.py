@@ -25,7 +25,7 @@ TASKS: list[Literal["query", "document"]] = ["query", "document"]
 
 @pytest.fixture(autouse=True)
 def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "budget_for", lambda *_: 100)
+    monkeypatch.setattr(engine, "budget_of", lambda *_: 100)
 
 
 def sizes_of(network: Any, monkeypatch: pytest.MonkeyPatch, limit: int = 10**6) -> list[int]:
@@ -53,6 +53,42 @@ def test_dense(task: str, tiny_bi_encoder: Path, monkeypatch: pytest.MonkeyPatch
     plain = SentenceTransformer(str(tiny_bi_encoder), device="cpu")
     texts = [("old " if task == "query" else "") + text for text in TEXTS]
     np.testing.assert_allclose(found, plain.encode(texts, normalize_embeddings=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_prompts_pooling_and_dimensions_are_the_model_s_own(
+    task: str, tiny_bi_encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = {"query": "old ", "passage": "blue tree "}
+    plain = SentenceTransformer(str(tiny_bi_encoder), device="cpu", prompts=prompts, truncate_dim=5)
+    plain.set_pooling_include_prompt(False)
+    plain.similarity_fn_name = "dot"
+    plain.save(str(tmp_path))
+    stage = BiEncoder(model=str(tmp_path), device="cpu")
+    assert stage.network.truncate_dim == 5
+    texts = [*TEXTS, "red fox " * 25_000, "", "🐳" * 50, "x" * 200_000]
+    expected = plain.encode_query(texts) if task == "query" else plain.encode_document(texts)
+    encode = stage.encode_queries if task == "query" else stage.encode_documents
+    # Each text is tokenised once.
+    seen: list[str] = []
+    preprocess = stage.network.preprocess
+    monkeypatch.setattr(
+        stage.network, "preprocess", lambda texts, **options: seen.extend(texts) or preprocess(texts, **options)
+    )
+    np.testing.assert_allclose(encode(texts), expected, atol=1e-5)
+    assert len(seen) == len(texts) and max(map(len, seen)) == 200_000
+    assert sorted(map(len, seen))[-2] < 2_000  # Of the long line with spaces the beginning is enough.
+    assert expected.shape == (len(texts), 5)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_sparse_with_few_dimensions(task: str, tiny_sparse: Path) -> None:
+    stage = Sparse(model=str(tiny_sparse), device="cpu", max_active_dims=3)
+    plain = SparseEncoder(str(tiny_sparse), device="cpu", max_active_dims=3)
+    found = stage.encode_queries(TEXTS) if task == "query" else stage.encode_documents(TEXTS)
+    expected = plain.encode_query(TEXTS) if task == "query" else plain.encode_document(TEXTS)
+    np.testing.assert_allclose(found.toarray(), expected.to_dense().numpy(), atol=1e-5)
+    assert found.nnz and (found.getnnz(axis=1) <= 3).all()
 
 
 @pytest.mark.parametrize("task", TASKS)

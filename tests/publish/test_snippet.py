@@ -97,6 +97,17 @@ def test_plain_mteb_loads_it_and_scores_as_our_stage(
     np.testing.assert_allclose(theirs, ours, atol=2e-2 if "bfloat16" in options else 1e-4)
 
 
+def test_what_openvino_computes_is_loaded_by_us(write_spec: Any, tiny_cross_encoder: Path):
+    pytest.importorskip("nncf", reason="OpenVINO is missing: pip install -e '.[openvino]'")
+    write_spec(
+        "tiny", f'name = "our-org/tiny"\nkind = "cross-encoder"\nmodel = "{tiny_cross_encoder}"\ndtype = "int8"\n'
+    )
+    published = publication("tiny", revision=COMMIT, max_tokens=512, license="mit", training_datasets={"MSMARCO"})
+    code = snippet(published)
+    assert "# A cross-encoder of mteb-cascade: pip install 'mteb-cascade[openvino]==" in code
+    assert "loader=loaded" in code and "'name': 'openvino'" in code
+
+
 def test_a_cross_encoder_that_gives_logits_needs_no_word_on_them(tiny_cross_encoder: Path, tmp_path: Path):
     import torch
     from sentence_transformers import CrossEncoder

@@ -58,7 +58,7 @@ def test_a_slice_of_scifact(shared_data: Path, minilm: Path, tmp_path: Path) -> 
     queries = collection.split("test").queries.texts[:4]
 
     def stage() -> Stage:
-        return Cascade(BM25(), Step(BiEncoder(model=str(minilm), max_length=32), 30, 0.01))
+        return Cascade(BM25(), Step(BiEncoder(model=str(minilm), dtype="float32", max_length=32), 30, 0.01))
 
     retriever = Retriever(stage(), tmp_path / "index")
     retriever.embed_and_store_corpus(Corpus.of([row["_id"] for row in rows], [row["text"] for row in rows]))

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mteb_cascade.corpora.corpus import Queries
-from mteb_cascade.engine import dtypes
+from mteb_cascade.engine import dtypes, openvino
 from mteb_cascade.engine.dtypes import Probed
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages.base import hash_of
@@ -20,20 +20,23 @@ from mteb_cascade.stages.bm25 import BM25
 from mteb_cascade.stages.cascade import Cascade, Step
 from mteb_cascade.stages.cross_encoder import CrossEncoder
 from mteb_cascade.stages.files import digests, model_files
+from mteb_cascade.stages.late_interaction import LateInteraction
+from mteb_cascade.stages.sparse import Sparse
 from mteb_cascade.stages.weights import MODULE_KEY
 
 
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Tiny models count as large enough to be probed; a cache of its own."""
+    """Tiny models count as large enough to be probed, among torch's formats; a cache of its own."""
     monkeypatch.setattr(dtypes, "SMALL", 0)
+    monkeypatch.setattr(openvino, "is_installed", lambda: False)
     monkeypatch.setenv("MTEB_CASCADE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
-def keep(stage: Any, dtype: Any) -> None:
+def keep(stage: Any, dtype: Any, backend: Any = "torch") -> None:
     digest = hash_of([stage.kind, digests(model_files(Path(stage.model)))])
-    dtypes.keep(digest, "cpu", Probed(dtype), "mine")
+    dtypes.keep(digest, "cpu", Probed(dtype, backend), "mine", dtypes.compared(stage.backend, "cpu", 0))
 
 
 def test_it_is_probed_when_it_is_loaded_and_then_known_without(tiny_cross_encoder: Path, large: Path) -> None:
@@ -130,13 +133,32 @@ def test_small_models_and_ours_are_float32_at_once(tiny_cross_encoder: Path, tmp
     assert CrossEncoder(model=str(tmp_path)).computes_in == "auto"
 
 
-def test_encoders_are_asked_only_on_request(tiny_bi_encoder: Path, large: Path) -> None:
-    assert BiEncoder(model=str(tiny_bi_encoder)).computes_in == "float32"
-    stage = BiEncoder(model=str(tiny_bi_encoder), dtype="auto", device="cpu")
+def test_bi_encoders_are_probed_and_other_encoders_on_request(
+    tiny_bi_encoder: Path, tiny_sparse: Path, tiny_late_interaction: Path, large: Path
+) -> None:
+    assert Sparse(model=str(tiny_sparse)).computes_in == "float32"
+    assert LateInteraction(model=str(tiny_late_interaction)).computes_in == "float32"
+    stage = BiEncoder(model=str(tiny_bi_encoder), device="cpu")
     assert stage.computes_in == "auto"
     stage.prepare()
     assert stage.computes_in in ("float32", "bfloat16")
-    assert BiEncoder(model=str(tiny_bi_encoder), dtype="auto", device="cpu").fingerprint == stage.fingerprint
+    assert BiEncoder(model=str(tiny_bi_encoder), device="cpu").fingerprint == stage.fingerprint
+
+
+def test_a_probe_encodes_each_time(tiny_bi_encoder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the stage holds of documents would make the second format of a comparison look fast."""
+    stage = BiEncoder(model=str(tiny_bi_encoder), dtype="float32")
+    asked: list[int] = []
+    encode = BiEncoder.encode_documents
+
+    def counting(self: BiEncoder, texts: list[str]) -> np.ndarray:
+        asked.append(len(texts))
+        return encode(self, texts)
+
+    monkeypatch.setattr(BiEncoder, "encode_documents", counting)
+    given = (["red fox"], ["blue whale", "red", "fox tree"], np.arange(3, dtype=np.int32)[None, :])
+    np.testing.assert_array_equal(stage.scores_of(*given), stage.scores_of(*given))
+    assert asked == [3, 3]
 
 
 def test_weights_that_are_not_there_are_named(large: Path) -> None:

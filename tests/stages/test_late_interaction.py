@@ -11,10 +11,11 @@ import torch
 from table_stage import TEXTS
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.engine.held import Held
 from mteb_cascade.errors import InputError
 from mteb_cascade.stages import late_interaction
 from mteb_cascade.stages.base import Stage
-from mteb_cascade.stages.late_interaction import HeldVectors, LateInteraction
+from mteb_cascade.stages.late_interaction import LateInteraction, bytes_of
 from mteb_cascade.stages.load import load
 from mteb_cascade.values.run import Run
 
@@ -79,7 +80,7 @@ def test_no_more_is_held_than_allowed_and_the_oldest_goes_first() -> None:
         encoded.extend(texts)
         return [torch.full((int(text), 2), float(text)) for text in texts]
 
-    held = HeldVectors(limit=10 * 8)
+    held = Held(10 * 8, bytes_of)
     assert [len(one) for one in held.of(["3", "4", "3"], encode)] == [3, 4, 3]
     held.of(["3"], encode)
     held.of(["5"], encode)

@@ -199,7 +199,7 @@ def test_a_model_that_is_nowhere(write_spec: Write) -> None:
         ('kind = "bm25"\nname = "a/b"\nspec = "x"', "unknown key 'spec'"),
         (
             'kind = "bi-encoder"\ndtype = "int3"',
-            "dtype: expected 'float32', 'bfloat16', 'float16' or 'auto', got 'int3'",
+            "dtype: expected 'float32', 'bfloat16', 'float16', 'int8' or 'auto', got 'int3'",
         ),
         ('kind = "run"', "file: missing; kind 'run' needs it"),
         ('kind = "cascade"', 'stage: expected one or more \\[\\[stage\\]\\] tables, each with model = "..."'),

@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from mteb_cascade.engine.held import Held
 from mteb_cascade.stages.modules.tokens import token_ids
 from mteb_cascade.stages.weights import MODULE_KEY
 
@@ -37,6 +38,9 @@ KERNELS, KERNEL_WIDTH = (0.95, 0.8, 0.65, 0.5, 0.35, 0.2), 0.08
 
 EXACT = 0.999
 """A similarity from here on is the same token."""
+
+HELD_BYTES = 2**26
+"""Documents that are kept as token ids for the next query, with their texts: some 20,000."""
 
 PAIRS_AT_ONCE = 16_384
 """Pairs that the network scores together."""
@@ -58,6 +62,11 @@ class Fielded:
     ids: NDArray[np.int64]
     starts: NDArray[np.int64]
     norms: Floats
+
+
+def bytes_of(text: str, document: Fielded) -> int:
+    """What a document takes, and its text."""
+    return len(text) + document.ids.nbytes + document.starts.nbytes + document.norms.nbytes
 
 
 class Interaction(nn.Module):
@@ -103,10 +112,12 @@ class Interaction(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(hidden, 1),
         )
+        self._held: Held[Fielded] = Held(HELD_BYTES, bytes_of)
         self.refresh()
 
     def refresh(self) -> None:
         """Take the table as it is now into the arrays that features are computed from."""
+        self._held.clear()
         self._rows: Floats = self.table.numpy()
         self._unit: Floats = unit(self._rows)
         self._idf: Floats = self.idf.numpy()
@@ -125,7 +136,8 @@ class Interaction(nn.Module):
         Returns:
             float32 [len(pairs)], logits.
         """
-        documents = dict(zip(names := list(dict.fromkeys(d for _, d in pairs)), self.fielded(names), strict=True))
+        names = list(dict.fromkeys(document for _, document in pairs))
+        documents = dict(zip(names, self._held.of(names, self.fielded), strict=True))
         self.eval()
         found: list[Floats] = []
         waiting: list[Floats] = []

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mteb_cascade.engine import openvino
 from mteb_cascade.stages.provenance import hardware, versions
 
 TOLERANCE = 1e-6
@@ -146,7 +147,7 @@ def changed_surroundings(record: Mapping[str, Any], device: str | None) -> list[
 
     What a result does not say, such as the threads of a library that it did not need, is not compared.
     """
-    now = {"versions": versions(), "hardware": hardware(device)}
+    now = {"versions": versions() | openvino.versions(), "hardware": hardware(device)}
     return [
         f"{name}: {then} then, {now[key].get(name)} now"
         for key in now

@@ -35,6 +35,13 @@ def test_a_model_against_itself_in_the_other_format(serves, tiny_cross_encoder):
     assert found.verdict != "fail"
 
 
+def test_what_serves_by_openvino_is_named(tiny_cross_encoder):
+    pytest.importorskip("nncf", reason="OpenVINO is missing: pip install -e '.[openvino]'")
+    found = one(precision.check(in_place(CrossEncoder(model=str(tiny_cross_encoder), dtype="int8", max_length=40))))
+    assert found.figures["serves"] == "int8"
+    assert found.evidence.startswith("openvino int8 and float32 disagree on the best candidate of ")
+
+
 @pytest.mark.parametrize(("turned", "verdict"), [(0, "ok"), (1, "note"), (2, "note"), (3, "fail")])
 def test_a_stage_that_serves_in_bfloat16_fails_by_its_flips(turned, verdict, tiny_cross_encoder):
     """As if rounding had turned the scores of so many queries around; three of 16 are more than 5 % (p .04)."""

@@ -1,10 +1,9 @@
-"""Whether bfloat16 changes the best candidate."""
+"""Whether a short number format changes the best candidate."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,36 +14,34 @@ from mteb_cascade.stages.modules import is_module
 from mteb_cascade.studies.doctor.finding import Finding
 from mteb_cascade.studies.doctor.subject import Subject, checked
 
-CHECK = "bfloat16 flips"
+CHECK = "format flips"
 
 FEW = 16
 """Queries scored in the other format: float32 takes several times as long where bfloat16 pays."""
 
 LEVEL = 0.05
-"""Of the test that there are more than `FLIPS`, which a stage that serves in bfloat16 fails by."""
-
-Dtype = Literal["float32", "bfloat16"]
+"""Of the test that there are more than `FLIPS`, which a stage that serves in a short format fails by."""
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    """How often the best candidate in bfloat16 is another than in float32."""
+    """How often the best candidate in the format that serves is another than in float32; of float32, in bfloat16."""
     stage, label = subject.stage, subject.stage.label
     if not isinstance(stage, ModelStage) or not stage.files() or is_module(stage.network):
         return
-    if stage.network.transformers_model is None or stage.computes_in not in ("float32", "bfloat16"):
+    if stage.network.transformers_model is None or stage.computes_in == "float16":
         return
     from scipy.stats import binomtest
 
-    serves = stage.computes_in == "bfloat16"
-    other: Dtype = "float32" if serves else "bfloat16"
+    is_short = stage.computes_in != "float32"
+    short = str(stage.number_format) if is_short else "bfloat16"
     count = min(FEW, len(subject.queries))
     queries, candidates = subject.queries.rows(range(count)), subject.candidates.rows(slice(0, count))
-    twin = replace(stage, dtype=other)
+    twin = replace(stage, dtype="float32" if is_short else "bfloat16", backend="torch")
     flips = flipped(subject.scores[:count], checked(twin, candidates, twin.score(queries, candidates)))
     found = int(flips.sum())
     figures = {"queries": count, "flips": found, "serves": stage.computes_in}
-    evidence = f"bfloat16 and float32 disagree on the best candidate of {found} of {count} queries"
-    if not serves:
+    evidence = f"{short} and float32 disagree on the best candidate of {found} of {count} queries"
+    if not is_short:
         yield Finding(CHECK, label, "ok", f"{evidence}; float32 serves", figures=figures)
     elif binomtest(found, count, FLIPS, alternative="greater").pvalue < LEVEL:
         more = f"{evidence}, shown to be more than {FLIPS:.0%}"
