@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from minilm import random_head
+from minilm import forget, random_head
 from turns import Ratio, Row, alternate, parser, write
 
 from mteb_cascade.corpora.corpus import Corpus, Queries
@@ -57,11 +57,7 @@ def main() -> None:
 
         def cold(name: str) -> np.ndarray:
             """Scores, with nothing held of texts that were tokenised before."""
-            from mteb_cascade.engine.pair_template import template_of
-
-            template = template_of(stage.network)
-            if template is not None:
-                template.held.clear()
+            forget(stage)
             return stage.score(*work[name])
 
         taken = alternate({name: lambda name=name: cold(name) for name in work}, given.rounds or rounds)

@@ -21,7 +21,7 @@ from typing import Any
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
-from minilm import DATA, random_head, weights
+from minilm import beir, random_head, weights
 from turns import Ratio, Row, parser, write
 
 from mteb_cascade.corpora.beir import load
@@ -56,7 +56,7 @@ def main() -> None:
     options.add_argument("--formats", nargs="+", choices=list(FORMATS)[1:], default=list(FORMATS)[1:])
     given = options.parse_args()
     formats = {name: FORMATS[name] for name in (PLAIN, *given.formats)}
-    collection = load(DATA / "scifact")
+    collection = load(beir("scifact"))
     rows: list[Row] = []
     with bypassed(), tempfile.TemporaryDirectory() as place:
         model = random_head(Path(place) / "minilm-cross-encoder")

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from minilm import DATA
+from minilm import beir
 from peer import Peer, missing
 from turns import Row, alternate, parser, write
 
@@ -90,7 +90,7 @@ def main() -> None:
     options.add_argument("--k", type=int, default=100)
     given = options.parse_args()
     count, rounds = SIZES[given.size]
-    collection = load(DATA / "nfcorpus")
+    collection = load(beir("nfcorpus"))
     every = {
         query: text
         for split in collection.splits.values()

@@ -3,8 +3,8 @@
 The loop is what one writes without us: rerank to a depth, make dictionaries, evaluate (depths.py). It runs at ten
 depths, spread evenly, and is extrapolated to all; the figures must agree there. Everyone is at their best: of each
 query only the ten ranks that the measures look at are made, pytrec_eval's evaluator is built before, and ranx gets
-plain dictionaries, its quickest documented way, its functions compiled before. With --size full the loops also run
-with whole lists, as they do where nobody thought of it. recall@1, MRR@10 and nDCG@10, one relevant document a query.
+plain dictionaries, its quickest documented way, its functions compiled before. recall@1, MRR@10 and nDCG@10, one
+relevant document a query.
 
     python benchmarks/curves.py [--size bench] [--queries 6980] [--candidates 1000]
 """
@@ -37,6 +37,9 @@ WANTED = {"pytrec_eval": 200.0, "ranx": 100.0}
 SIZES = {"small": (300, 200, 2), "bench": (6980, 1000, 3), "full": (6980, 1000, 3), "gpu": (6980, 1000, 3)}
 """Queries, candidates, rounds."""
 
+RANKS = 10
+"""Of each query, that the loops make: the measures look at no more."""
+
 
 def drawn(queries: int, candidates: int) -> tuple[Run, NDArray[np.float32], Qrels]:
     """A run, a reranker's scores for it, and one answer a query, in the pool of six of seven."""
@@ -50,7 +53,7 @@ def drawn(queries: int, candidates: int) -> tuple[Run, NDArray[np.float32], Qrel
     return run, rng.permuted(np.arange(docs.size, dtype=np.float32).reshape(docs.shape), axis=1), Qrels(grades)
 
 
-def by_pytrec_eval(names: NDArray[Any], scores: NDArray[np.float32], qrels: Qrels, ranks: int) -> Callable[[], Any]:
+def by_pytrec_eval(names: NDArray[Any], scores: NDArray[np.float32], qrels: Qrels) -> Callable[[], Any]:
     """The loop over pytrec_eval, in this process."""
     evaluator = pytrec_eval.RelevanceEvaluator(dict(qrels.grades), {"recall.1", "recip_rank", "ndcg_cut.10"})
 
@@ -60,7 +63,7 @@ def by_pytrec_eval(names: NDArray[Any], scores: NDArray[np.float32], qrels: Qrel
         values["mrr@10"][values["mrr@10"] < 0.1] = 0.0  # recip_rank has no cut-off of its own
         return {name: float(one.mean()) for name, one in values.items()}
 
-    return lambda: means(evaluate, reranked(names, scores, ranks))
+    return lambda: means(evaluate, reranked(names, scores, RANKS))
 
 
 def for_all(call: Callable[[], Any], depths: int) -> Callable[[], Told]:
@@ -84,31 +87,23 @@ def main() -> None:
     queries, candidates = given.queries or queries, given.candidates or candidates
     run, scores, qrels = drawn(queries, candidates)
     names = np.array(run.corpus.ids.to_pylist(), dtype=object)[run.docs]
-    rows, more = [], {}
-    for ranks in (10, candidates) if given.size == "full" else (10,):
-        with tempfile.TemporaryDirectory() as place, ExitStack() as open_peers:
-            ways: dict[str, Callable[[], Any]] = {"ours": lambda: curves(run, scores, qrels, tuple(NAMES))}
-            ways["pytrec_eval"] = for_all(by_pytrec_eval(names, scores, qrels, ranks), candidates)
-            if Peer.is_there():
-                file = Path(place) / "run.npz"
-                np.savez(file, names=names.astype(str), scores=scores)
-                peer = Peer("with_ranx.py", file=str(file), qrels=dict(qrels.grades), ranks=ranks)
-                ways["ranx"] = for_all(open_peers.enter_context(peer), candidates)
-            else:
-                missing("ranx")
-            once = ranks == candidates  # whole lists take minutes
-            if not once:
-                agree({name: way() for name, way in ways.items()}, candidates)
-            taken = alternate(ways, 1 if once else given.rounds or rounds, warm=0)
-        kept = "the first 10 ranks" if ranks == 10 else f"all {ranks:,} ranks"
-        work = f"every depth, {queries:,} x {candidates:,}"
-        taken.show(f"{work}, the loops' runs hold {kept}", "ours")
-        for name in list(ways)[1:]:
-            wanted = WANTED[name] if ranks == 10 else None
-            rows.append(Row(work, f"{name}, {kept}", taken.ratio(name, "ours"), wanted))
-        more[str(ranks)] = taken.as_json()
-    note = f"loops are extrapolated from {COUNT} depths"
-    write("curves", given, rows, ranks=more, note=note)
+    with tempfile.TemporaryDirectory() as place, ExitStack() as open_peers:
+        ways: dict[str, Callable[[], Any]] = {"ours": lambda: curves(run, scores, qrels, tuple(NAMES))}
+        ways["pytrec_eval"] = for_all(by_pytrec_eval(names, scores, qrels), candidates)
+        if Peer.is_there():
+            file = Path(place) / "run.npz"
+            np.savez(file, names=names.astype(str), scores=scores)
+            peer = Peer("with_ranx.py", file=str(file), qrels=dict(qrels.grades), ranks=RANKS)
+            ways["ranx"] = for_all(open_peers.enter_context(peer), candidates)
+        else:
+            missing("ranx")
+        agree({name: way() for name, way in ways.items()}, candidates)
+        taken = alternate(ways, given.rounds or rounds, warm=0)
+    work = f"every depth, {queries:,} x {candidates:,}"
+    taken.show(work, "ours")
+    note = f"extrapolated from {COUNT} depths"
+    rows = [Row(work, name, taken.ratio(name, "ours"), WANTED[name], note=note) for name in list(ways)[1:]]
+    write("curves", given, rows, **taken.as_json())
 
 
 def agree(found: dict[str, Any], depth: int) -> None:

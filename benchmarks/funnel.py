@@ -25,7 +25,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from minilm import DATA, weights
+from minilm import DATA, absent, weights
 from numpy.typing import NDArray
 from turns import Ratio, Row, parser, write
 
@@ -289,6 +289,9 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(given.threads)
+    for missing in (given.data / name for name in names if name != "PythonDocs"):
+        if not missing.is_dir():
+            raise SystemExit(absent(missing))
     corpus, asked = real(given.data, names)
     encoder = BiEncoder(model=str(weights()), **({"dtype": given.dtype} if given.dtype else {}))
     found: dict[str, Any] = {"real": quality(encoder, corpus, asked, given.few)}

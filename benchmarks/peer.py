@@ -39,8 +39,8 @@ class Peer:
 
     @staticmethod
     def is_there() -> bool:
-        """Whether the environment is made."""
-        return PYTHON.exists()
+        """Whether the environment is made, to its end."""
+        return (PYTHON.parents[1] / ".installed").exists()
 
     def __call__(self) -> Told:
         """Do the work once."""

@@ -27,7 +27,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np
 from curves import NAMES, drawn
 from funnel import Looked
-from minilm import random_head, weights
+from minilm import forget, random_head, weights
 from rerank import work_of
 from turns import alternate, exponent, parser, write
 
@@ -49,7 +49,7 @@ Work = Callable[[], Any]
 
 
 def pairs(sizes: list[int], place: Path) -> dict[int, Work]:
-    """So many pairs scored: 100 candidates of ever more queries."""
+    """So many pairs scored: 50 candidates of ever more queries."""
     model = random_head(place / "minilm-cross-encoder")
     work = work_of("dl20", model, max(sizes) // 50, 50)
     stage = CrossEncoder(model=str(model), dtype="float32")
@@ -57,6 +57,7 @@ def pairs(sizes: list[int], place: Path) -> dict[int, Work]:
 
     def score(count: int) -> None:
         rows = np.arange(count // 50)
+        forget(stage)
         with bypassed():
             stage.score(work.queries.rows(rows), work.candidates.rows(rows))
 

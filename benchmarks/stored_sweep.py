@@ -27,7 +27,7 @@ from unittest import mock
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import numpy as np
-from minilm import DATA, random_head
+from minilm import beir, random_head
 from peer import Peer, missing
 from sweep_speed import few_queries
 from turns import Row, alternate, parser, write
@@ -42,7 +42,7 @@ from mteb_cascade.values.run import Run
 WANTED = 3.0
 DEPTHS = list(range(10, 101, 10))
 THEIRS = {"mrr@10": "RR@10", "success@1": "Success@1"}
-SIZES = {"small": (4, 3), "bench": (20, 7), "full": (20, 15), "gpu": (20, 15)}
+SIZES = {"small": (4, 3), "bench": (10, 7), "full": (20, 15), "gpu": (20, 15)}
 """Queries, rounds."""
 
 
@@ -120,7 +120,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as place, ExitStack() as open_peers:
         model = random_head(Path(place) / "minilm-cross-encoder")
-        folder = few_queries(DATA / "scifact", Path(place) / "scifact", queries)
+        folder = few_queries(beir("scifact"), Path(place) / "scifact", queries)
         ours, told = sides(folder, model)
         ways: dict[str, Callable[[], Any]] = {"ours": read_before(ours, folder), "ours, reading the collection": ours}
         for cache in ("ScorerCache", "dense"):

@@ -11,6 +11,7 @@ import argparse
 import json
 import math
 import statistics
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -101,11 +102,11 @@ class Row:
         return f"{value:,.0f}x" if value >= 100 else f"{value:.1f}x" if value >= 10 else f"{value:.2f}x"
 
     def cells(self) -> list[str]:
-        """Work, against, wanted, got, spread, whether it is reached."""
+        """Against, wanted, got, spread, whether it is reached."""
         wanted = "-" if self.wanted is None else self.figure(self.wanted)
         spread = f"{self.figure(self.got.least)} - {self.figure(self.got.greatest)}"
         reached = {None: "-", True: "yes", False: "NO"}[self.reached]
-        return [self.work, self.against, wanted, self.figure(self.got.median), spread, reached]
+        return [self.against, wanted, self.figure(self.got.median), spread, reached]
 
 
 @dataclass(frozen=True)
@@ -129,18 +130,19 @@ class Taken:
         return Ratio.of(self.seconds[longer], self.seconds[shorter])
 
     def as_json(self) -> dict[str, Any]:
-        """Everything but what was returned."""
-        return {"seconds": self.seconds, "cpu": self.cpu, "peak_mb": self.peak}
+        """Everything but what was returned; of a worker in another environment the processor's time is not known."""
+        cpu = {name: [None if math.isnan(one) else one for one in spent] for name, spent in self.cpu.items()}
+        return {"seconds": self.seconds, "cpu": cpu, "peak_mb": self.peak}
 
     def show(self, work: str, against: str) -> None:
         """Print a line a way, beside the one that they are held against."""
         print(f"\n{work}")
-        print(f"{'':<34}{'median s':>10}{'CPU s':>9}{'peak MB':>9}   times as long")
+        print(f"{'':<30}{'median s':>9}{'CPU s':>8}{'peak MB':>9}  times as long")
         for name, seconds in self.seconds.items():
             ratio = self.ratio(name, against)
             print(
-                f"{name:<34}{statistics.median(seconds):>10.3f}{statistics.median(self.cpu[name]):>9.2f}"
-                f"{self.peak[name]:>9,.0f}   {ratio.median:.2f} ({ratio.least:.2f} - {ratio.greatest:.2f})",
+                f"{name:<30}{statistics.median(seconds):>9.3f}{statistics.median(self.cpu[name]):>8.2f}"
+                f"{self.peak[name]:>9,.0f}  {ratio.median:.2f} ({ratio.least:.2f} - {ratio.greatest:.2f})",
                 flush=True,
             )
 
@@ -222,14 +224,20 @@ def read(path: Path) -> list[Row]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows in columns, as Markdown."""
-    lines = [["work", "against", "at least", "got", "least - greatest", "reached"], *(row.cells() for row in rows)]
-    wide = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    drawn = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, wide, strict=True)) + " |" for line in lines
-    ]
-    notes = [f"- {row.work}, against {row.against}: {row.note}" for row in rows if row.note]
-    return "\n".join([drawn[0], "|" + "|".join("-" * (width + 2) for width in wide) + "|", *drawn[1:], *notes])
+    """The rows in 80 columns: what is done on a line of its own, then what it is held against, and what is noted."""
+
+    def line(against: str, wanted: str, got: str, spread: str, reached: str) -> str:
+        return f"{against:<34}{wanted:>9}{got:>9}{spread:>19}{reached:>9}"
+
+    lines, work = [line("work, against", "at least", "got", "least - greatest", "reached")], ""
+    for row in rows:
+        if row.work != work:
+            work = row.work
+            lines.append(work)
+        against, *figures = row.cells()
+        lines.append(line(f"  {against}", *figures))
+        lines += textwrap.wrap(row.note, 80, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)
 
 
 def versions() -> dict[str, str]:

@@ -97,6 +97,22 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.fixture
+def benchmarks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The folder of the benchmarks, which is no package, on the path that modules are looked for on."""
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    if not folder.is_dir():
+        pytest.skip("the folder benchmarks is not part of this copy")
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(folder))
+    yield
+    # A name as short as theirs may be another test's.
+    for name in set(sys.modules) - before:
+        file = getattr(sys.modules[name], "__file__", None)
+        if file and Path(file).is_relative_to(folder):
+            del sys.modules[name]
+
+
+@pytest.fixture
 def no_file_above() -> Callable[[int], AbstractContextManager[None]]:
     """As on a full disk: within `no_file_above(size)` no file can grow beyond so many bytes."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -27,12 +28,16 @@ def serve(prepare: Callable[[dict[str, Any]], tuple[Work, Tell]]) -> None:
     """
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    work, tell = prepare(json.loads(sys.stdin.readline()))
-    print(json.dumps({"ready": True}), file=answers, flush=True)
-    for _ in sys.stdin:
-        memory = Peak()
-        start = perf_counter()
-        found = work()
-        seconds = perf_counter() - start
-        answer = {"seconds": seconds, "peak": memory.more, "value": tell(found)}
-        print(json.dumps(answer), file=answers, flush=True)
+    try:
+        work, tell = prepare(json.loads(sys.stdin.readline()))
+        print(json.dumps({"ready": True}), file=answers, flush=True)
+        for _ in sys.stdin:
+            memory = Peak()
+            start = perf_counter()
+            found = work()
+            seconds = perf_counter() - start
+            answer = {"seconds": seconds, "peak": memory.more, "value": tell(found)}
+            print(json.dumps(answer), file=answers, flush=True)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)  # Java's threads would keep a process that nobody listens to

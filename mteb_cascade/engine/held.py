@@ -24,6 +24,10 @@ class Held(Generic[Value]):
         self._held: dict[str, Value] = {}
         self._lock = threading.Lock()
 
+    def __reduce__(self) -> tuple[type[Held[Value]], tuple[int, Callable[[str, Value], int]]]:
+        """A copy, or another process' one, holds nothing yet."""
+        return Held, (self.limit, self._size)
+
     def of(self, texts: Sequence[str], make: Callable[[list[str]], Sequence[Value]]) -> list[Value]:
         """The value of each text; those not held are made by `make(texts)`, equal texts once."""
         distinct = list(dict.fromkeys(texts))

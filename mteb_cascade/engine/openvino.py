@@ -43,6 +43,10 @@ MODEL, WEIGHTS, CHECKSUMS = "model.xml", "model.bin", "checksums.json"
 TOLERANCE = 1e-3
 """How far a converted model's numbers may be from torch's, as a share of the largest one."""
 
+ROWS, TOKENS = 4, 8
+"""Batches are filled up to multiples of these: OpenVINO makes its kernels anew for every shape and keeps what they
+take, so that with a shape a batch memory would grow with the texts."""
+
 Features = dict[str, Any]
 """What a transformer gets: tensors by name."""
 
@@ -91,7 +95,7 @@ def swap(
         with quiet():
             if not is_whole(folder):
                 converted(body, output, precision, heads, inputs, folder)
-            body.forward = Compiled(folder / MODEL, output)
+            body.forward = Compiled(folder / MODEL, output, network.max_seq_length or 0)
     except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
         raise InputError(f"{what}: OpenVINO cannot compute it: {in_one_line(error)}") from error
 
@@ -121,9 +125,10 @@ class Compiled:
     Args:
         file: The OpenVINO model.
         output: What the transformer itself calls its output.
+        longest: Tokens up to which batches may be filled up: where the model's positions end.
     """
 
-    def __init__(self, file: Path, output: str) -> None:
+    def __init__(self, file: Path, output: str, longest: int = 0) -> None:
         import openvino
         import torch
 
@@ -135,22 +140,30 @@ class Compiled:
         }
         compiled = openvino.Core().compile_model(file, "CPU", options)
         self.names = [port.any_name for port in compiled.inputs]
-        self.file, self.output = file, output
+        self.file, self.output, self.longest = file, output, longest
         self._request = compiled.create_infer_request()
         self._lock = threading.Lock()
 
-    def __reduce__(self) -> tuple[type[Compiled], tuple[Path, str]]:
+    def __reduce__(self) -> tuple[type[Compiled], tuple[Path, str, int]]:
         """For another process, which compiles for itself."""
-        return Compiled, (self.file, self.output)
+        return Compiled, (self.file, self.output, self.longest)
 
     def __call__(self, **features: Any) -> dict[str, Any]:
         """{output: float32 tensor} of int64 tensors [rows, tokens]; options of torch's are not looked at."""
         import torch
 
-        given = {name: features[name].numpy() for name in self.names}
+        rows, tokens = features[self.names[0]].shape
+        more_rows = -rows % ROWS if rows > ROWS else 0
+        filled = max(tokens, min(tokens + -tokens % TOKENS, self.longest))
+        given = {}
+        for name in self.names:
+            # Rows that nobody reads repeat the last one; tokens that nobody reads are masked.
+            wide = np.pad(features[name].numpy(), ((0, more_rows), (0, 0)), mode="edge")
+            given[name] = np.pad(wide, ((0, 0), (0, filled - tokens)))
         with self._lock:
+            found = self._request.infer(given, share_inputs=True, share_outputs=True)[0][:rows]
             # A copy: the next call writes to the same memory.
-            found = self._request.infer(given, share_inputs=True, share_outputs=True)[0].copy()
+            found = (found[:, :tokens] if found.ndim == 3 else found).copy()
         return {self.output: torch.from_numpy(found)}
 
 

@@ -82,9 +82,13 @@ class PairTemplate:
         """These of the pairs, each distinct text tokenised once; documents are kept for the next time."""
         queries, query, documents, document = pairs.sides(rows)
         first = self.ids([self.prompt + text for text in queries])
-        # Where both sides are cut, it counts which one has more tokens: so many are looked at of a long document.
-        wanted = max([self.limit or 0, *map(len, first)])
-        second = self.held.of(documents, lambda texts: self.ids(texts, wanted))
+        longest = max(map(len, first))
+        if self.limit is not None and longest > self.limit:
+            # Where both sides are cut, it counts which one has more tokens: of a long document more is looked at than
+            # is kept for queries that are not cut.
+            second = self.ids(documents, longest)
+        else:
+            second = self.held.of(documents, lambda texts: self.ids(texts, self.limit))
         return JoinedPairs(self, first, query, second, document)
 
     def ids(self, texts: Sequence[str], wanted: int | None = None) -> list[Ids]:
@@ -92,7 +96,7 @@ class PairTemplate:
         backend = self.tokenizer.backend_tokenizer
         backend.no_truncation()
         backend.no_padding()
-        if wanted is not None and self.limit is not None and self.tokenizer.truncation_side == "right":
+        if wanted is not None and self.tokenizer.truncation_side == "right":
             texts = shortened(backend, texts, wanted)
         encoded = backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.array(one.ids, np.int32) for one in encoded]

@@ -140,7 +140,10 @@ class BiEncoder(EncoderStage):
             lengths = held.lengths if held is not None else self._vectors_of(corpus).lengths
 
             def exact(query: int, docs: NDArray[np.int32]) -> NDArray[np.float32]:
-                return np.ravel(self.compare(vectors[query : query + 1], self.vectors_at(corpus, docs)))
+                # All documents, where they all tie: as with a query of which a table knows no word.
+                parts = (docs[start : start + DOCUMENT_BLOCK] for start in range(0, len(docs), DOCUMENT_BLOCK))
+                one = vectors[query : query + 1]
+                return np.concatenate([self.compare(one, self.vectors_at(corpus, part))[0] for part in parts])
 
             lists = nearest_vectors(vectors, self._blocks(corpus), lengths, exact, k, corpus.tie)
             if lists is not None:

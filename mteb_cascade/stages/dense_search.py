@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -34,15 +35,17 @@ class Lengths:
         self._longest: dict[int, float] = {}
 
     def longest(self, first: int, vectors: NDArray[np.float32]) -> float:
-        """Length of the longest of these vectors [n, d], the documents from row `first` on; infinity where one is NaN.
+        """At least the length of the longest of these vectors [n, d], less rounding; infinity where one is NaN.
 
         Args:
-            first: Row of the first: it stands for the block from here on.
+            first: Row of the first document: it stands for the block from here on.
             vectors: The same whenever this is asked.
         """
         if first not in self._longest:
-            squares = np.einsum("nd,nd->n", vectors, vectors).max(initial=0)
-            self._longest[first] = float(np.sqrt(squares)) if squares < np.inf else np.inf
+            squares = float(np.einsum("nd,nd->n", vectors, vectors).max(initial=0))
+            # A square that is too small for float32 was lost on the way: as much as all of them may have been is added.
+            squares += vectors.shape[1] * float(np.finfo(np.float32).tiny)
+            self._longest[first] = math.sqrt(squares) if squares < math.inf else math.inf
         return self._longest[first]
 
 

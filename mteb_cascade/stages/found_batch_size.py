@@ -9,6 +9,7 @@ from mteb_cascade.engine import batch_size as batch_sizes
 from mteb_cascade.engine.devices import device_type
 from mteb_cascade.engine.dtypes import SMALL, Score
 from mteb_cascade.stages.files import model_files
+from mteb_cascade.stages.number_format import bytes_of
 from mteb_cascade.stages.weights import local_folder
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def found_batch_size(stage: ModelStage, digest: str | None) -> int | None:
     device, folder = device_type(stage.device), local_folder(stage.model, stage.revision)
     if digest is None or folder is None or device == "cpu":
         return None
-    if sum(file.stat().st_size for file in model_files(folder)) < SMALL:
+    if bytes_of(model_files(folder)) < SMALL:
         return None
     found = batch_sizes.kept(digest, device)
     if found is not None:

@@ -197,6 +197,8 @@ class ModelStage(Stage):
 
     def _probe(self, folder: Path) -> Any:
         """The model in the format that pays, which is measured and kept."""
+        if self.backend == "openvino":
+            openvino.expect_installed(self.what)  # Before an answer without it is kept.
         formats = self._compared(bytes_of(model_files(folder)))
         stages = {one: replace(self, dtype=one.dtype, backend=one.backend, device=self.first_device) for one in formats}
         device = device_type(self.device)

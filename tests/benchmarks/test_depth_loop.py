@@ -1,4 +1,7 @@
 import numpy as np
+import pytest
+
+pytestmark = pytest.mark.usefixtures("benchmarks")
 
 
 def test_the_loop_reranks_the_head_and_keeps_the_tail_below():

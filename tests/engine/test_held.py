@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 from mteb_cascade.engine.held import Held
 
 
@@ -34,3 +37,12 @@ def test_what_is_larger_than_the_limit_is_made_and_not_kept() -> None:
     held: Held[bytes] = Held(3, size)
     assert held.of(["a"], lambda texts: [b"xxxx"]) == [b"xxxx"]
     assert held.size == 0
+
+
+def test_a_copy_holds_nothing_yet() -> None:
+    held: Held[bytes] = Held(9, size)
+    held.of(["a"], lambda texts: [b"x"])
+    for other in (copy.deepcopy(held), pickle.loads(pickle.dumps(held))):
+        assert (other.limit, other.size) == (9, 0)
+        assert other.of(["a"], lambda texts: [b"yy"]) == [b"yy"]
+    assert held.size == 2

@@ -100,6 +100,19 @@ def test_tokens_are_those_that_predict_uses(
         equal(whole.padded(rows), expected)
 
 
+def test_what_is_kept_of_a_long_document_is_not_taken_for_the_whole_of_it(network: CrossEncoder) -> None:
+    """Of an odd room the longer text has the larger half: here the kept beginning is shorter than the query."""
+    document, query = "ab cd " * 400, "ab cd " * 60
+    for limit in (23, 24):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(network.tokenizer, "model_max_length", limit)
+            template = template_of(network)
+            assert template is not None
+            for pair in (("ab", document), (query, document), ("ab", document)):
+                found = template.tokenised(TextPairs.of([pair]), np.arange(1)).padded(np.arange(1))
+                equal(found, network.preprocess([pair]))
+
+
 def equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
     assert set(found) == set(expected)
     for name, value in expected.items():

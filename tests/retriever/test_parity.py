@@ -24,6 +24,8 @@ from mteb_cascade.store.index.index import Index
 class Compass(BiEncoder):
     """Vectors that the text spells out: "0.6 0.8" is [0.6, 0.8]. In bfloat16 it computes with two digits less."""
 
+    dtype: Any = "float32"
+
     def prepare(self) -> None:
         pass
 

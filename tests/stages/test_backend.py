@@ -268,3 +268,9 @@ def test_without_the_extra(tiny_bi_encoder: Path, monkeypatch: pytest.MonkeyPatc
     stage = BiEncoder(model=str(tiny_bi_encoder))
     stage.index(Corpus.of(["a", "b"], ["red", "fox"]))
     assert stage.computes_in == "float32"
+    monkeypatch.setattr(dtypes, "SMALL", 0)
+    for _ in range(2):  # What it would find without the extra is not kept.
+        stage = BiEncoder(model=str(tiny_bi_encoder), device="cpu", backend="openvino")
+        assert stage.number_format is None
+        with pytest.raises(InputError, match="OpenVINO is not installed"):
+            stage.prepare()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mteb_cascade.corpora.corpus import Corpus
+from mteb_cascade.corpora.corpus import Corpus, Queries
+from mteb_cascade.stages import bi_encoder
 from mteb_cascade.stages.dense_search import Lengths, nearest_vectors
 from mteb_cascade.stages.exact import best, ranked_lists
 from mteb_cascade.values.run import Run
@@ -69,6 +72,15 @@ def test_a_longer_vector_that_comes_late_widens_the_margin() -> None:
     assert found.docs.tolist() == wanted.docs.tolist()
 
 
+@pytest.mark.parametrize("size", [1e-25, 1e-38])
+def test_vectors_whose_squares_float32_does_not_hold(size: float) -> None:
+    rng = np.random.default_rng(1)
+    documents = rng.normal(size=(1, 64)) * (1 + rng.integers(-2, 3, (300, 64)) * 2.0**-22) * size
+    found, wanted = both(np.float32(1e10 * rng.normal(size=(20, 64))), np.float32(documents), 5, 37)
+    assert found is not None
+    assert found.docs.tolist() == wanted.docs.tolist()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
 def test_it_says_nothing_where_float32_says_nothing(value: float) -> None:
     documents = np.zeros((5, 2), np.float32)
@@ -83,3 +95,20 @@ def test_lengths_are_worked_out_once() -> None:
     assert lengths.longest(0, np.float32([[3, 4], [1, 0]])) == 5
     assert lengths.longest(2, np.float32([[0, 2]])) == 2
     assert lengths.longest(0, np.float32([[0, 0]])) == 5
+
+
+def test_documents_that_all_tie_are_not_all_copied_at_once(tiny_static: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[int] = []
+    compare = bi_encoder.BiEncoder.compare
+
+    def watched(self: bi_encoder.BiEncoder, queries: np.ndarray, documents: np.ndarray) -> np.ndarray:
+        compared.append(len(documents))
+        return compare(self, queries, documents)
+
+    monkeypatch.setattr(bi_encoder.BiEncoder, "compare", watched)
+    monkeypatch.setattr(bi_encoder, "is_worthwhile", lambda *_: True)
+    monkeypatch.setattr(bi_encoder, "DOCUMENT_BLOCK", 4)
+    stage = bi_encoder.BiEncoder(model=str(tiny_static))
+    stage.index(Corpus.of([f"d{row:02}" for row in range(10)], [f"{'red ' * row}fox" for row in range(10)]))
+    assert stage.retrieve(Queries(("q",), ("",)), 2).ids(0) == ["d09", "d08"]
+    assert compared == [4, 4, 2]
