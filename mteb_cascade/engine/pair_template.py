@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from mteb_cascade.engine.held import Held
 from mteb_cascade.engine.long_texts import shortened
 from mteb_cascade.engine.text_pairs import TextPairs
-from mteb_cascade.engine.tokens import Tokenised, plain_transformer
+from mteb_cascade.engine.tokens import Tokenised, default_prompt, fillers_of, padded, plain_transformer
 
 if TYPE_CHECKING:
-    import torch
     from sentence_transformers import CrossEncoder
 
 Ids = NDArray[np.int32]
@@ -152,31 +151,17 @@ class JoinedPairs:
 
     def padded(self, rows: NDArray[np.integer]) -> dict[str, Any]:
         """What the model gets for these pairs: int64 tensors [len(rows), longest]."""
-        import torch
+        template, tokenizer = self.template, self.template.tokenizer
+        columns = {name: [self._column(name, row) for row in rows.tolist()] for name in template.names}
+        return {**padded(columns, fillers_of(tokenizer), left=tokenizer.padding_side == "left"), **template.others}
 
-        template, lengths = self.template, self.lengths[rows]
-        tokenizer, longest = template.tokenizer, int(lengths.max())
-        left = tokenizer.padding_side == "left"
-        fillers = {"input_ids": tokenizer.pad_token_id or 0, "token_type_ids": tokenizer.pad_token_type_id}
-        fillers["attention_mask"] = 0
-        filled = {name: np.full((len(rows), longest), fillers[name], np.int64) for name in template.names}
-        for place, row in enumerate(rows.tolist()):
-            length = int(lengths[place])
-            within = slice(longest - length, longest) if left else slice(length)
-            for name, array in filled.items():
-                array[place, within] = self._column(name, row)
-        tensors: dict[str, torch.Tensor] = {name: torch.from_numpy(array) for name, array in filled.items()}
-        return tensors | template.others
-
-    def _column(self, name: str, row: int) -> Ids | int:
+    def _column(self, name: str, row: int) -> Ids:
         if name == "attention_mask":
-            return 1
+            return np.ones(int(self.lengths[row]), np.int32)
         template = self.template
         counts = int(self.kept[0][row]), int(self.kept[1][row])
         if name == "token_type_ids":
             before, first, between, second, after = template.types
-            if not (before.any() or first or between.any() or second or after.any()):
-                return 0
             sides = [np.full(count, one, np.int32) for count, one in zip(counts, (first, second), strict=True)]
             return np.concatenate([before, sides[0], between, sides[1], after])
         before, between, after = template.specials
@@ -245,7 +230,7 @@ def template_of(network: CrossEncoder) -> PairTemplate | None:
     if not plain_transformer(network):
         return None
     tokenizer = network.tokenizer
-    prompt = (network.prompts.get(network.default_prompt_name) if network.default_prompt_name else None) or ""
+    prompt = default_prompt(network) or ""
     now = (
         tokenizer.pad_token_id,
         tokenizer.padding_side,

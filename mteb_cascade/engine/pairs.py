@@ -13,7 +13,7 @@ from mteb_cascade.engine.chunks import Tokens, in_chunks
 from mteb_cascade.engine.packing import budget_of
 from mteb_cascade.engine.pair_template import template_of
 from mteb_cascade.engine.text_pairs import TextPairs
-from mteb_cascade.engine.tokens import Tokenised, plain_transformer
+from mteb_cascade.engine.tokens import Tokenised, default_prompt, plain_transformer
 from mteb_cascade.engine.watched import watched
 from mteb_cascade.engine.workers import shared_out
 
@@ -71,7 +71,7 @@ def packs_of_pairs(
     device = network.device.type
     template = template_of(network)
     plain = plain_transformer(network)
-    prompt = network.prompts.get(network.default_prompt_name) if network.default_prompt_name else None
+    prompt = default_prompt(network)
 
     def tokenise(rows: NDArray[np.intp]) -> Tokens | None:
         if template is not None:

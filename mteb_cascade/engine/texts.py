@@ -13,7 +13,7 @@ from mteb_cascade.engine.chunks import Tokens, in_chunks
 from mteb_cascade.engine.long_texts import shortened
 from mteb_cascade.engine.memory import packed
 from mteb_cascade.engine.packing import DEFAULT, LEAST, budget_of
-from mteb_cascade.engine.tokens import Tokenised, counted, estimated, plain_transformer
+from mteb_cascade.engine.tokens import Tokenised, counted, default_prompt, estimated, plain_transformer
 from mteb_cascade.engine.watched import watched
 from mteb_cascade.engine.workers import shared_out
 
@@ -145,8 +145,7 @@ def prompt_of(network: Any, task: Task, options: dict[str, Any]) -> str | None:
     for name in PROMPTS[task]:
         if name in network.prompts:
             return str(network.prompts[name])
-    default: str | None = network.prompts.get(network.default_prompt_name) if network.default_prompt_name else None
-    return default
+    return default_prompt(network)
 
 
 def beginnings(network: Any, texts: list[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,40 @@ def plain_transformer(network: Any) -> bool:
     )
 
 
+def default_prompt(network: Any) -> str | None:
+    """What a model puts before a text where no other prompt is asked for."""
+    prompt: str | None = network.prompts.get(network.default_prompt_name) if network.default_prompt_name else None
+    return prompt
+
+
+def fillers_of(tokenizer: Any) -> dict[str, int]:
+    """What a tokenizer pads each column with, by name."""
+    ids, types = tokenizer.pad_token_id or 0, tokenizer.pad_token_type_id
+    return {"input_ids": ids, "token_type_ids": types, "attention_mask": 0}
+
+
+def padded(
+    columns: Mapping[str, Sequence[NDArray[np.int32]]], fillers: Mapping[str, int], *, left: bool
+) -> dict[str, torch.Tensor]:
+    """A batch: int64 tensors [texts, longest].
+
+    Args:
+        columns: By name; [tokens] of each text, of all columns as many.
+        fillers: What a column is padded with, by name.
+        left: Whether pads stand before the tokens.
+    """
+    import torch
+
+    batch = {}
+    for name, parts in columns.items():
+        longest = max(map(len, parts))
+        filled = np.full((len(parts), longest), fillers[name], np.int64)
+        for row, part in zip(filled, parts, strict=True):
+            row[slice(longest - len(part), longest) if left else slice(len(part))] = part
+        batch[name] = torch.from_numpy(filled)
+    return batch
+
+
 @dataclass(frozen=True, eq=False)
 class Tokenised:
     """Texts, or pairs of texts, as a model reads them, each tokenised once and not yet padded.
@@ -80,11 +114,7 @@ class Tokenised:
             texts: n >= 1 texts or pairs.
             preprocessing: For the model's `preprocess`.
         """
-        fillers = {
-            "input_ids": network.tokenizer.pad_token_id or 0,
-            "token_type_ids": network.tokenizer.pad_token_type_id,
-            "attention_mask": 0,
-        }
+        fillers = fillers_of(network.tokenizer)
         columns: dict[str, list[NDArray[np.int32]]] = {}
         others: dict[str, Any] = {}
         for start in range(0, len(texts), AT_ONCE):
@@ -109,14 +139,5 @@ class Tokenised:
 
     def padded(self, rows: NDArray[np.integer]) -> dict[str, Any]:
         """What the model gets for these texts: int64 tensors [len(rows), longest]."""
-        return {name: self._padded(name, rows) for name in self.columns} | self.others
-
-    def _padded(self, name: str, rows: NDArray[np.integer]) -> torch.Tensor:
-        import torch
-
-        parts = [self.columns[name][row] for row in rows]
-        longest = max(map(len, parts))
-        filled = np.full((len(parts), longest), self.fillers[name], np.int64)
-        for row, part in zip(filled, parts, strict=True):
-            row[slice(longest - len(part), longest) if self.left else slice(len(part))] = part
-        return torch.from_numpy(filled)
+        columns = {name: [values[row] for row in rows] for name, values in self.columns.items()}
+        return {**padded(columns, self.fillers, left=self.left), **self.others}
